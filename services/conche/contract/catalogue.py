@@ -1,0 +1,175 @@
+"""The map of everything that is said on the broker: topic, payload, delivery, owner.
+
+Topic strings exist nowhere else. The broker's access list, the JSON Schemas and the AsyncAPI document are
+generated from this module.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Final, Generic, TypeVar
+
+from . import payloads as p
+
+PayloadT_co = TypeVar("PayloadT_co", bound=p.Payload, covariant=True)
+
+SENDER: Final = "%u"
+"""Owner of topics that carry the account's own name: the broker fills it in."""
+
+
+class Service(StrEnum):
+    """The services; each has one broker account of its name."""
+
+    RENDERER = "renderer"
+    POLLER = "poller"
+    SYNC = "sync"
+
+
+class Delivery(StrEnum):
+    """What kind of thing a message is; it decides retention and the drop rule of a full inbox."""
+
+    STATE = "state"
+    """Retained; describes the whole of one thing; the newest for each topic wins."""
+    HEARTBEAT = "heartbeat"
+    """Not retained; the newest for each topic wins."""
+    COMMAND = "command"
+    """Never retained; one that finds the inbox full is answered "busy"."""
+    REPLY = "reply"
+    """Not retained; sent once."""
+    MARK = "mark"
+    """Not retained; a service's word to itself."""
+
+
+@dataclass(frozen=True)
+class Message(Generic[PayloadT_co]):
+    """One kind of message: where it stands, what it carries, who writes it.
+
+    Parameters
+    ----------
+    name
+        Name in the generated documents.
+    address
+        Topic below the root, with ``{parameters}``.
+    payload
+        Model of the payload.
+    delivery
+        What kind of thing it is.
+    owners
+        Accounts that may write it; `SENDER` for topics with the account's own name.
+    readers
+        Accounts that may read it; None for everybody with an account.
+    summary
+        One sentence.
+    """
+
+    name: str
+    address: str
+    payload: type[PayloadT_co]
+    delivery: Delivery
+    owners: tuple[str, ...]
+    readers: tuple[str, ...] | None
+    summary: str
+
+    @property
+    def retained(self) -> bool:
+        """Whether the broker keeps the last one."""
+        return self.delivery is Delivery.STATE
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters of the address."""
+        return tuple(re.findall(r"{(\w+)}", self.address))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", self.address))
+
+    def topic(self, **values: str) -> str:
+        """Return the topic below the root for one thing."""
+        return self.address.format(**values)
+
+    def filter(self, **values: str) -> str:
+        """Return the topic filter below the root; parameters that are not given match anything."""
+        return self.address.format(**{name: values.get(name, "+") for name in self.parameters})
+
+    def match(self, topic: str) -> dict[str, str] | None:
+        """Return the parameters in a topic below the root, or None if it is not of this kind."""
+        found = self._pattern.fullmatch(topic)
+        return found.groupdict() if found else None
+
+
+REGISTRY: Final = Message(
+    "Registry", "registry", p.Registry, Delivery.STATE, (Service.RENDERER,), None,
+    "Which groups and nodes there are, and their addresses.",
+)  # fmt: skip
+NODE_DESIRED: Final = Message(
+    "NodeDesired", "desired/{group}/{node}", p.DesiredConfig, Delivery.STATE, (Service.RENDERER,), None,
+    "What a node should run.",
+)  # fmt: skip
+NODE_OBSERVED: Final = Message(
+    "NodeObserved", "observed/{group}/{node}", p.Observed, Delivery.STATE, (Service.POLLER,), None,
+    "What a node really runs.",
+)  # fmt: skip
+SWEEP: Final = Message(
+    "Sweep", "sweep/{instance}", p.Sweep, Delivery.HEARTBEAT, (Service.POLLER,), None,
+    "A poller has asked all its nodes.",
+)  # fmt: skip
+NODE_STATUS: Final = Message(
+    "NodeStatus", "status/{group}/{node}", p.NodeStatus, Delivery.STATE, (Service.SYNC,), None,
+    "Everything about a node: state, switches, drift, errors.",
+)  # fmt: skip
+GROUP_SUMMARY: Final = Message(
+    "GroupSummary", "summary/{group}", p.GroupSummary, Delivery.STATE, (Service.SYNC,), None,
+    "A group in one line.",
+)  # fmt: skip
+SERVICE: Final = Message(
+    "Service", "service/{service}", p.ServiceBirth, Delivery.STATE, tuple(Service), None,
+    "Birth and last will of a service of which there is one.",
+)  # fmt: skip
+SERVICE_INSTANCE: Final = Message(
+    "ServiceInstance", "service/{service}/{instance}", p.ServiceBirth, Delivery.STATE, tuple(Service), None,
+    "Birth and last will of one instance of a service.",
+)  # fmt: skip
+SERVICE_MARK: Final = Message(
+    "ServiceMark", "service/{service}/{instance}/mark", p.Mark, Delivery.MARK, tuple(Service), (),
+    "A service's sentinel: behind it there is nothing retained that it has not seen.",
+)  # fmt: skip
+CLIENT_MARK: Final = Message(
+    "ClientMark", "client/{user}/{instance}/mark", p.Mark, Delivery.MARK, (SENDER,), (SENDER,),
+    "The same for a client that is not a service, such as the command line.",
+)  # fmt: skip
+COMMAND: Final = Message(
+    "Command", "command/{user}/{group}/{node}/{action}", p.Arguments, Delivery.COMMAND, (SENDER,),
+    (Service.RENDERER, Service.SYNC),
+    "A wish: the account that publishes it is in the topic, and the broker vouches for it.",
+)  # fmt: skip
+REPLY: Final = Message(
+    "Reply", "reply/{user}/{id}", p.Reply, Delivery.REPLY, (Service.RENDERER, Service.SYNC), (SENDER,),
+    "The answer to a command, for its sender alone.",
+)  # fmt: skip
+
+MESSAGES: Final[tuple[Message[p.Payload], ...]] = (
+    REGISTRY, NODE_DESIRED, NODE_OBSERVED, SWEEP, NODE_STATUS, GROUP_SUMMARY, SERVICE, SERVICE_INSTANCE,
+    SERVICE_MARK, CLIENT_MARK, COMMAND, REPLY,
+)  # fmt: skip
+
+BIRTHS: Final = (SERVICE, SERVICE_INSTANCE)
+PER_SERVICE: Final = (SERVICE, SERVICE_INSTANCE, SERVICE_MARK)
+"""Messages whose topic begins with the service's own name: each service owns its own only."""
+
+SYNC_ACTIONS: Final[dict[str, type[p.Arguments]]] = {
+    "set_started": p.SetStarted,
+    "set_maintenance": p.SetMaintenance,
+    "resync": p.Resync,
+    "inspect": p.Inspect,
+}
+"""Actions on nodes and their arguments, carried out by ``sync``."""
+
+
+def owned_by(account: str) -> Iterator[tuple[Message[p.Payload], str]]:
+    """Yield each message that a service owns, with its topic filter below the root."""
+    for message in MESSAGES:
+        if account in message.owners:
+            yield message, message.filter(service=account)

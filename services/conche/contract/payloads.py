@@ -1,0 +1,319 @@
+"""The payloads of states, heartbeats and replies: what stands on a topic.
+
+Readers ignore fields that they don't know, and every field that was added later has a default: a
+retained message outlives the code that wrote it. Times are aware UTC.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from msgspec import Meta, Raw, Struct, field
+from msgspec.json import decode
+
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="MD5 over msgpack with sorted keys, in hex")]
+CommandId = Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")]
+JsonObjectOrNull = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
+
+NULL: Raw = Raw(b"null")
+
+
+def _null() -> Raw:
+    return NULL
+
+
+class Payload(Struct, frozen=True, kw_only=True):
+    """What every payload is: immutable, with named fields."""
+
+
+class ServiceState(StrEnum):
+    """Whether a service is there."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    """It went by itself, in good order."""
+    LOST = "lost"
+    """The broker said so: its last will."""
+
+
+class ServiceBirth(Payload, frozen=True, kw_only=True):
+    """A service is online, went offline, or was lost; also its last will."""
+
+    state: ServiceState
+    boot: Annotated[str, Meta(description="new at each process start")]
+    since: datetime
+    version: str = ""
+    host: str = ""
+
+
+class RegisteredNode(Payload, frozen=True, kw_only=True):
+    """One kotekan instance of the registry."""
+
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    epoch: Annotated[str, Meta(description="a node whose epoch is new goes into maintenance and is adopted")]
+    started: Annotated[bool, Meta(description="desired run state where nothing else tells")] = False
+
+
+class Registry(Payload, frozen=True, kw_only=True):
+    """Which nodes there are; one with an error is the last good one, and nobody clears anything on it."""
+
+    boot: Annotated[str, Meta(description="boot of the renderer that published it")]
+    groups: dict[str, dict[str, RegisteredNode]]
+    error: str | None = None
+
+
+class DesiredConfig(Payload, frozen=True, kw_only=True):
+    """What one node should run; no config at all while anything is wrong with it."""
+
+    boot: Annotated[str, Meta(description="boot of the renderer that published it")]
+    revision: Hash | None = None
+    base: Annotated[
+        Hash | None,
+        Meta(description="revision with every value of an updatable block replaced by its JSON kind"),
+    ] = None
+    updatable: Annotated[dict[str, Hash], Meta(description="endpoint: hash of its block's values")] = field(
+        default_factory=dict
+    )
+    config: JsonObjectOrNull = field(default_factory=_null)
+    source: Annotated[str | None, Meta(description="file of the base config in the config directory")] = None
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+class Reach(StrEnum):
+    """How a kotekan answered its last poll."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    """No route, unknown name, or no answer to the connection within 1 s."""
+    BUSY = "busy"
+    """Connected, and no answer within 2 s: its one REST thread is at work."""
+    HTTP_ERROR = "http-error"
+    """Answered, but not as a kotekan does."""
+
+
+class Observed(Payload, frozen=True, kw_only=True):
+    """What one node really runs, as the poller saw it; published on change and about once a minute."""
+
+    boot: Annotated[str, Meta(description="boot of the poller")]
+    sweep: Annotated[int, Meta(description="number of the sweep that saw it")]
+    reach: Reach
+    running: bool | None = None
+    version: str | None = None
+    revision: Hash | None = None
+    base: Hash | None = None
+    updatable: dict[str, Hash] = field(default_factory=dict)
+    error: str | None = None
+
+
+class Sweep(Payload, frozen=True, kw_only=True):
+    """The poller's heartbeat, after the observations of that sweep were acknowledged."""
+
+    boot: str
+    number: int
+    groups: list[str]
+    at: datetime
+    took_s: float
+    polled: int
+    unreachable: int
+    overrun: Annotated[bool, Meta(description="the sweep took longer than its period")]
+    period_s: float
+
+
+class NodeState(StrEnum):
+    """What an operator sees first."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    SYNCING = "syncing"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+class Maintenance(Payload, frozen=True, kw_only=True):
+    """The switch that keeps everybody from writing to a node."""
+
+    on: bool
+    by: str | None = None
+    reason: str | None = None
+    until: datetime | None = None
+
+
+class Drift(Payload, frozen=True, kw_only=True):
+    """How the live config differs from the desired one."""
+
+    base: bool = False
+    endpoints: list[str] = field(default_factory=list)
+    paths: Annotated[list[str], Meta(description="the first differing paths, in words")] = field(
+        default_factory=list
+    )
+
+
+class Rejection(Payload, frozen=True, kw_only=True):
+    """What this node's kotekan refused: a whole revision, or the values of one endpoint."""
+
+    error: Annotated[str, Meta(description="kotekan's own words")]
+    at: datetime
+    revision: Hash | None = None
+    endpoint: str | None = None
+    values: Annotated[Hash | None, Meta(description="hash of the refused values")] = None
+
+
+class PushKind(StrEnum):
+    """How a node was changed."""
+
+    START = "start"
+    RESTART = "restart"
+    STOP = "stop"
+    UPDATE = "update"
+
+
+class LastPush(Payload, frozen=True, kw_only=True):
+    """The last change that was made to a node, or is being made."""
+
+    kind: PushKind
+    at: datetime
+    revision: Hash | None = None
+    ok: bool | None = None
+    took_s: float | None = None
+    error: str | None = None
+
+
+class NodeStatus(Payload, frozen=True, kw_only=True):
+    """Everything about one node, from the worker of its group."""
+
+    state: NodeState
+    started: Annotated[bool | None, Meta(description="operators' switch; null until the node was adopted")]
+    maintenance: Maintenance
+    epoch: str
+    drift: Drift = field(default_factory=Drift)
+    desired: Hash | None = None
+    live: Hash | None = None
+    proven: Annotated[Hash | None, Meta(description="last revision that ran past the settle time here")] = (
+        None
+    )
+    held: Annotated[str | None, Meta(description="why the desired revision is not given to this node")] = None
+    rejected: list[Rejection] = field(default_factory=list)
+    error: str | None = None
+    since: datetime | None = None
+    last_push: LastPush | None = None
+    attempts: int = 0
+    retry_at: datetime | None = None
+
+
+class Health(StrEnum):
+    """A group in one word."""
+
+    NORMAL = "normal"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class GroupSummary(Payload, frozen=True, kw_only=True):
+    """A group in one line."""
+
+    summary: Health
+    info: Annotated[str, Meta(description="one line; names at most ten nodes at fault")]
+    counts: Annotated[dict[NodeState, int], Meta(description="nodes in each state")]
+    nodes: int
+    maintenance: Annotated[int, Meta(description="nodes in maintenance")] = 0
+    differing: Annotated[int, Meta(description="nodes that run something else than desired")] = 0
+
+
+class Outcome(StrEnum):
+    """How a command ended for one node."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    HELD = "held"
+    SKIPPED = "skipped"
+
+
+class Inspection(Payload, frozen=True, kw_only=True):
+    """What one node runs right now, read for an ``inspect``."""
+
+    reach: Reach
+    latency_s: float | None = None
+    running: bool | None = None
+    revision: Hash | None = None
+    desired: Hash | None = None
+    paths: Annotated[list[str], Meta(description="every differing path, in words")] = field(
+        default_factory=list
+    )
+    config: JsonObjectOrNull = field(default_factory=_null)
+
+
+class Result(Payload, frozen=True, kw_only=True):
+    """How a command ended for one node."""
+
+    ok: bool
+    outcome: Outcome
+    error: str | None = None
+    inspection: Inspection | None = None
+
+
+class Reply(Payload, frozen=True, kw_only=True):
+    """The answer to a command: one from each worker that has a target of it."""
+
+    id: str | None
+    action: str
+    group: str
+    ok: bool
+    error: str | None = None
+    results: dict[str, Result] = field(default_factory=dict)
+    groups: Annotated[
+        list[str], Meta(description="to a command for all groups: the groups whose workers will answer")
+    ] = field(default_factory=list)
+
+
+class Mark(Payload, frozen=True, kw_only=True):
+    """The sentinel that comes back behind the retained messages."""
+
+    nonce: str
+
+
+class Arguments(Payload, frozen=True, kw_only=True):
+    """Fields that every command may carry beside its own."""
+
+    id: Annotated[CommandId | None, Meta(description="repeat it until it is answered")] = None
+    user: Annotated[str | None, Meta(description="the person for whom the account acts")] = None
+    reason: str | None = None
+    expires_at: datetime | None = None
+
+
+class SetStarted(Arguments, frozen=True, kw_only=True):
+    """Set the desired run state."""
+
+    started: bool
+
+
+class SetMaintenance(Arguments, frozen=True, kw_only=True):
+    """Put into or take out of maintenance."""
+
+    maintenance: bool
+    until: datetime | None = None
+
+
+class Resync(Arguments, frozen=True, kw_only=True):
+    """Restart with the desired config even without drift; lifts holds, rejections and back-off."""
+
+
+class Inspect(Arguments, frozen=True, kw_only=True):
+    """Read the node now: what it runs and how that differs from what is desired."""
+
+    config: Annotated[bool, Meta(description="whether the reply brings the live config along")] = False
+
+
+def as_object(raw: bytes) -> Any:
+    """Decode the JSON of a ``Raw`` field.
+
+    Returns
+    -------
+    Any
+        Mostly a dict; None for ``null``.
+    """
+    return decode(raw)

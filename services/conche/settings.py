@@ -1,0 +1,259 @@
+"""The settings of all services: one file, a section each, overridden by the environment.
+
+``conche.yaml`` may have each section once; ``CONCHE_<SECTION>__<KEY>`` in the environment overrides it, as in
+``CONCHE_POLLER__PERIOD_S=5``. A wrong or unknown key is an error that names it and the nearest right one.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct, field
+
+FILE_VARIABLE: Final = "CONCHE_CONFIG"
+DEFAULT_FILE: Final = Path("conche.yaml")
+_PREFIX: Final = "CONCHE_"
+_SEPARATOR: Final = "__"
+
+
+class SettingsInvalid(ValueError):
+    """A setting is wrong; names the file or variable, the key, and the remedy."""
+
+
+def doc(text: str, **bounds: Any) -> Meta:
+    """Document a setting where it is declared: meaning, unit, consequence."""
+    return Meta(description=text, **bounds)
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One section of the settings."""
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+
+
+class RegistryChange(StrEnum):
+    """Whom a change of nodes or addresses in nodes.yaml sends into maintenance."""
+
+    ALL = "all"
+    CHANGED = "changed"
+
+
+class Broker(Section, frozen=True, kw_only=True):
+    """Where the broker is and how to log in; the account is the service's own name."""
+
+    host: Annotated[str, doc("name or address of the MQTT 5 broker")] = "127.0.0.1"
+    port: Annotated[int, doc("its port", ge=1, le=65535)] = 1883
+    root: Annotated[
+        str, doc("first level of every topic; mosquitto/acl must name the same", pattern=r"^[\w-]+$")
+    ] = "conche"
+    secrets: Annotated[
+        Path | None, doc("folder with one file per account, named as it, holding its password")
+    ] = None
+    password: Annotated[str | None, doc("password of this process's account; from the environment only")] = (
+        None
+    )
+    ca_file: Annotated[Path | None, doc("certificate authority of the broker; given means TLS")] = None
+    keepalive_s: Annotated[
+        int, doc("a frozen service is reported lost after one and a half of these", ge=2)
+    ] = 5
+
+
+class Kotekan(Section, frozen=True, kw_only=True):
+    """How to talk to every kotekan."""
+
+    connect_timeout_s: Annotated[float, doc("no answer to the connection: unreachable", gt=0)] = 1.0
+    answer_timeout_s: Annotated[float, doc("no answer to a request: busy", gt=0)] = 2.0
+    addresses: Annotated[
+        Path | None,
+        doc(
+            'JSON file {"host:port": "host:port"} of addresses to use instead, for a rehearsal on simulated nodes'
+        ),
+    ] = None
+
+
+class Renderer(Section, frozen=True, kw_only=True):
+    """The config directory and what becomes of it."""
+
+    configs: Annotated[Path, doc("config directory: nodes.yaml, vars.yaml, a folder per group")] = Path(
+        "configs"
+    )
+    run_dir: Annotated[Path, doc("lives as long as the stack; where it holds no epoch, a new one begins")] = (
+        Path("run")
+    )
+    on_registry_change: Annotated[
+        RegistryChange, doc("who goes into maintenance when nodes.yaml changes nodes or addresses")
+    ] = RegistryChange.ALL
+
+
+class Poller(Section, frozen=True, kw_only=True):
+    """How nodes are asked what they run."""
+
+    instance: Annotated[
+        str, doc("name of this poller; each of several needs its own", pattern=r"^[\w.-]+$")
+    ] = "main"
+    groups: Annotated[list[str], doc("groups to poll; none named: all")] = field(default_factory=list)
+    period_s: Annotated[float, doc("each node is asked once in this time", gt=0)] = 2.0
+    refresh_s: Annotated[float, doc("an unchanged observation is published again after this", gt=0)] = 60.0
+
+
+class Sync(Section, frozen=True, kw_only=True):
+    """How nodes are brought to what is desired."""
+
+    groups: Annotated[list[str], doc("groups to work for; none named: all")] = field(default_factory=list)
+    run_dir: Annotated[Path, doc("one small file per group; lives as long as the stack")] = Path("run")
+    start_timeout_s: Annotated[float, doc("a /start that allocates large buffers takes this long", gt=0)] = (
+        60.0
+    )
+    settle_s: Annotated[
+        float, doc("a process that lives this long after /start has taken its config", gt=0)
+    ] = 3.0
+    exit_timeout_s: Annotated[
+        float,
+        doc("a killed kotekan that joins slow stages is gone after this: 60 s a stage by default", gt=0),
+    ] = 90.0
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """All sections."""
+
+    log: Annotated[LogLevel, doc("debug, info or warning")] = LogLevel.INFO
+    broker: Broker = field(default_factory=Broker)
+    kotekan: Kotekan = field(default_factory=Kotekan)
+    renderer: Renderer = field(default_factory=Renderer)
+    poller: Poller = field(default_factory=Poller)
+    sync: Sync = field(default_factory=Sync)
+
+
+def load(path: Path | None = None, *, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    path
+        File to read; None for the one that ``CONCHE_CONFIG`` names, else ``conche.yaml`` if there is one.
+        Relative paths in it are relative to its folder.
+    environment
+        Variables that override it.
+
+    Raises
+    ------
+    SettingsInvalid
+        Names file or variable, key and remedy.
+    """
+    path = path or _default_file(environment)
+    values = _read(path) if path else {}
+    source = str(path) if path else "settings"
+    _check_keys(values, Settings, source, "")
+    if "password" in values.get("broker", {}):
+        raise SettingsInvalid(
+            f"{source}: broker.password: secrets don't belong in this file; name a folder in broker.secrets or set "
+            f"{_PREFIX}BROKER{_SEPARATOR}PASSWORD"
+        )
+    overridden = _override(values, environment)
+    try:
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        key, problem = _words(error)
+        raise SettingsInvalid(f"{overridden.get(key, source)}: {key}: {problem}") from None
+    return settings if path is None else _anchored(settings, path.parent.resolve())
+
+
+def _default_file(environment: Mapping[str, str]) -> Path | None:
+    if named := environment.get(FILE_VARIABLE):
+        return Path(named)
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+    except OSError as error:
+        raise SettingsInvalid(f"{path}: can't be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise SettingsInvalid(f"{path}: not YAML: {error}") from None
+    if not isinstance(values or {}, dict):
+        raise SettingsInvalid(f"{path}: must be sections of keys and values")
+    return {key: {} if section is None else section for key, section in (values or {}).items()}
+
+
+def _sections(model: type[Struct]) -> dict[str, Any]:
+    return {f.name: f.type for f in msgspec.structs.fields(model)}
+
+
+def _check_keys(values: dict[Any, Any], model: type[Struct], source: str, prefix: str) -> None:
+    fields = _sections(model)
+    for key, value in values.items():
+        if key not in fields:
+            raise SettingsInvalid(
+                f"{source}: {prefix}{key}: there is no such setting{_nearest(str(key), fields)}"
+            )
+        kind = fields[key]
+        if isinstance(kind, type) and issubclass(kind, Struct):
+            if not isinstance(value, dict):
+                raise SettingsInvalid(f"{source}: {prefix}{key}: must be a section of keys and values")
+            _check_keys(value, kind, source, f"{prefix}{key}.")
+
+
+def _nearest(key: str, names: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(key, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+
+
+def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """Put the environment's settings over the file's; return the variable of each key that was set so."""
+    overridden: dict[str, str] = {}
+    sections = {name.upper(): name for name in _sections(Settings)}
+    for variable, text in environment.items():
+        if not variable.startswith(_PREFIX) or _SEPARATOR not in variable:
+            continue
+        section, _, key = variable.removeprefix(_PREFIX).partition(_SEPARATOR)
+        name = sections.get(section)
+        model = _sections(Settings)[name] if name else None
+        if not (isinstance(model, type) and issubclass(model, Struct)):
+            raise SettingsInvalid(f"{variable}: there is no such section{_nearest(section, sections)}")
+        _check_keys({key.lower(): text}, model, variable, f"{name}.")
+        values.setdefault(str(name), {})[key.lower()] = _value(text, _sections(model)[key.lower()])
+        overridden[f"{name}.{key.lower()}"] = variable
+    return overridden
+
+
+def _value(text: str, kind: Any) -> Any:
+    """Return a variable's value; a list is written with commas."""
+    if kind is not None and "list" in str(kind):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _words(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Return key and problem: msgspec says ``Expected `int`, got `str` - at `$.broker.port```."""
+    problem, _, where = str(error).partition(" - at `$.")
+    return where.rstrip("`"), problem
+
+
+def _anchored(section: Any, folder: Path) -> Any:
+    """Return the settings with relative paths made absolute from the folder of the file."""
+    changes: dict[str, Any] = {}
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        if isinstance(value, Struct):
+            changes[name] = _anchored(value, folder)
+        elif isinstance(value, Path):
+            changes[name] = folder / value
+    return msgspec.structs.replace(section, **changes)
