@@ -12,16 +12,13 @@ from typing import Final, Protocol
 
 import uvloop
 
+from conche.errors import FatalError
 from conche.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 EXIT_FATAL: Final = 1
 """Something that a restart by the supervisor may mend, or a person must."""
-
-
-class FatalError(Exception):
-    """Ends the process; its words are for the operator, so they are logged without a traceback."""
 
 
 class Runnable(Protocol):

@@ -1,0 +1,351 @@
+"""A service's side of the broker: birth and last will, its own state, what it reads, and staying connected."""
+
+import asyncio
+import logging
+import random
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from typing import Final
+
+from msgspec.json import encode
+
+from conche.contract import (
+    BIRTHS,
+    NO_NAME,
+    SERVICE,
+    SERVICE_INSTANCE,
+    SERVICE_MARK,
+    Delivery,
+    Mark,
+    Message,
+    Payload,
+    Service,
+    ServiceBirth,
+    ServiceState,
+    owned_by,
+)
+from conche.settings import Broker
+
+from .errors import BusTakenOver, BusUnavailable, PayloadTooLarge
+from .intake import Handler, Intake, PayloadT, Reading, TakeCommand
+from .link import WINDOW, Link, Subscription, Will
+from .login import login_of
+from .owned import OwnedState
+from .topics import Topics
+
+logger = logging.getLogger(__name__)
+
+MAX_PAYLOAD: Final = 16_000_000
+"""Bytes of one message; the shipped broker takes 20 MB and drops the connection at more."""
+
+RECONNECT_S: Final = (0.1, 5.0)
+"""First and longest wait before connecting again [s]; doubled in between, with jitter."""
+
+SENTINEL_SILENCE_S: Final = 10.0
+"""A broker that sends nothing for this long before the sentinel is back will not send it [s]."""
+
+FRESH_S: Final = 3.0
+"""A process whose event loop stood still for longer can't know whether it was replaced meanwhile [s]."""
+
+
+class Bus:
+    """One service's connection to the broker, kept up as long as `run` runs.
+
+    Parameters
+    ----------
+    broker
+        Where it is.
+    service
+        Which service this is; its account has the same name.
+    instance
+        Which instance of it, where there can be several.
+    scope
+        Values of topic parameters to which the owned topics are limited, such as the worker's group.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        service: Service,
+        instance: str | None = None,
+        scope: Mapping[str, str] | None = None,
+    ) -> None:
+        self.boot = secrets.token_hex(8)
+        self.topics = Topics(broker.root)
+        self._service = service
+        self._since = datetime.now(UTC)
+        self._mark = SERVICE_MARK.topic(service=service, instance=instance or NO_NAME)
+        self._birth_topic = self.topics.full(
+            SERVICE_INSTANCE.topic(service=service, instance=instance)
+            if instance
+            else SERVICE.topic(service=service)
+        )
+        self._own_filters = [
+            self.topics.full(message.filter(**(scope or {})))
+            for message, _ in owned_by(service)
+            if message.delivery is Delivery.STATE and message not in BIRTHS
+        ]
+        client_id = f"conche-{service}-{instance}" if instance else f"conche-{service}"
+        self._login = login_of(broker, account=service, client_id=client_id)
+        self._owned = OwnedState(self.topics)
+        self._intake = Intake(
+            self.topics,
+            own_filters=self._own_filters,
+            birth_topic=self._birth_topic,
+            on_own_birth=partial(self._owned.overwritten, self._birth_topic),
+        )
+        self._link: Link | None = None
+        self._picture = asyncio.Event()
+        self._window = asyncio.Semaphore(WINDOW)
+        self._was_connected = False
+        self._last_tick = 0.0
+
+    # --- what a service sets up before it runs
+
+    def subscribe(self, message: Message[PayloadT], handler: Handler[PayloadT], **only: str) -> None:
+        """Read a kind of message.
+
+        Parameters
+        ----------
+        message
+            What to read.
+        handler
+            Called with the topic's parameters and the payload, None where a retained one is gone.
+        only
+            Values of topic parameters; the others match anything.
+        """
+        topic_filter = self.topics.full(message.filter(**only))
+        self._intake.readings.append(Reading(message, topic_filter, handler))
+
+    def take_commands(self, filters: list[str], on_command: TakeCommand, *, on_busy: TakeCommand) -> None:
+        """Read commands; ``on_busy`` is told of each that finds the inbox full."""
+        self._intake.take_commands([self.topics.full(f) for f in filters], on_command, on_busy=on_busy)
+
+    # --- what a service does while it runs
+
+    async def run(self) -> None:
+        """Stay connected and hand out what comes in, until cancelled or replaced.
+
+        Raises
+        ------
+        BusDenied
+            The broker refuses the account or something that it did.
+        BusTakenOver
+            Another process does this one's work.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._intake.deliver(), name="deliver messages")
+            group.create_task(self._watch_clock(), name="watch the clock")
+            group.create_task(self._stay_connected(), name="stay connected")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the picture is complete and this process has not been asleep."""
+        awake = asyncio.get_running_loop().time() - self._last_tick < FRESH_S
+        return self._picture.is_set() and awake
+
+    async def picture_complete(self) -> None:
+        """Wait until everything that was retained has been handled."""
+        await self._picture.wait()
+
+    def own(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> None:
+        """Set an owned state; it is published where the broker holds something else, now or when it is back.
+
+        Raises
+        ------
+        PayloadTooLarge
+            No broker would take it.
+        """
+        topic, data = message.topic(**params), encode(payload)
+        if len(data) > MAX_PAYLOAD:
+            raise PayloadTooLarge(f"{topic}: {len(data)} bytes are more than {MAX_PAYLOAD}")
+        self._owned.want(self.topics.full(topic), data)
+
+    def disown(self, message: Message[PayloadT], **params: str) -> None:
+        """Clear an owned topic."""
+        self._owned.want(self.topics.full(message.topic(**params)), b"")
+
+    def clear_unowned(self, message: Message[PayloadT], **only: str) -> None:
+        """Clear, from now on, what stands on own topics of a kind and is of no thing that there is."""
+        self._owned.clear_unowned(message.filter(**only))
+
+    def found(self, message: Message[PayloadT]) -> list[tuple[dict[str, str], PayloadT]]:
+        """Return what the own topics of a kind hold; what can't be read is left out."""
+        result = []
+        for topic, data in self._owned.held().items():
+            params = message.match(self.topics.relative(topic))
+            if params is not None and (payload := self._intake.decoded(message, topic, data)) is not None:
+                result.append((params, payload))
+        return result
+
+    @property
+    def invalid(self) -> int:
+        """Payloads that were dropped because they are not what the contract says."""
+        return self._intake.counters.invalid
+
+    async def settled(self) -> None:
+        """Wait until the broker has acknowledged every owned state."""
+        await self._owned.settled()
+
+    async def publish(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> bool:
+        """Publish something that is not retained.
+
+        Returns
+        -------
+        bool
+            Whether anybody listens.
+
+        Raises
+        ------
+        BusUnavailable
+            There is no connection, or it was lost before the broker acknowledged.
+        """
+        return await self._open_link().publish(self.topics.full(message.topic(**params)), encode(payload))
+
+    def send(self, topic: str, payload: Payload, *, correlation: bytes | None = None) -> None:
+        """Publish on a full topic without waiting, such as a reply to where its asker wants it.
+
+        Raises
+        ------
+        BusUnavailable
+            There is no connection.
+        """
+        self._open_link().publish(topic, encode(payload), correlation=correlation)
+
+    def _open_link(self) -> Link:
+        if self._link is None:
+            raise BusUnavailable("not connected to the broker")
+        return self._link
+
+    # --- staying connected
+
+    async def _stay_connected(self) -> None:
+        first, longest = RECONNECT_S
+        wait = first
+        while True:
+            try:
+                await self._one_connection()
+            except BusUnavailable as error:
+                if self._picture.is_set():
+                    wait = first
+                if wait == first:
+                    logger.warning("%s: %s", self._login.client_id, error)
+            self._picture.clear()
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            wait = min(2 * wait, longest)
+
+    async def _one_connection(self) -> None:
+        link = Link(self._login, on_message=self._intake.put, will=self._will())
+        try:
+            await link.connect()
+            await self._look_around(link)
+            self._link = link
+            self._was_connected = True
+            self._owned.want(self._birth_topic, self._birth(ServiceState.ONLINE))
+            self._picture.set()
+            logger.info("%s: online", self._login.client_id)
+            await self._keep_owned(link)
+        except asyncio.CancelledError:
+            await self._say_goodbye(link)
+            raise
+        finally:
+            self._link = None
+            await link.disconnect()
+
+    async def _look_around(self, link: Link) -> None:
+        """Read everything retained up to the sentinel: what others say, and what stands on the own topics."""
+        nonce = secrets.token_hex(8)
+        self._intake.look_around(nonce)
+        mark = self.topics.full(self._mark)
+        read = {reading.filter for reading in self._intake.readings}
+        await link.subscribe(
+            [
+                Subscription(mark, retained_too=False),
+                *(Subscription(f) for f in sorted({*self._own_filters, self._birth_topic, *read})),
+                *(Subscription(f, retained_too=False) for f in self._intake.command_filters),
+            ]
+        )
+        await link.publish(mark, encode(Mark(nonce=nonce)))
+        await self._await_sentinel(link)
+        self._check_not_replaced()
+        self._intake.looked_around()
+        link.unsubscribe([f for f in self._own_filters if f not in read])
+        self._owned.found(self._intake.own_found)
+
+    async def _await_sentinel(self, link: Link) -> None:
+        while True:
+            before = self._intake.counters.received
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SENTINEL_SILENCE_S):
+                    await self._intake.sentinel_back.wait()
+                return
+            if link.closed.done():
+                raise BusUnavailable("the connection to the broker was lost while reading what is retained")
+            if self._intake.counters.received == before:
+                raise BusUnavailable(
+                    f"what {self._service} publishes for itself does not come back: may its account read it?"
+                )
+
+    def _check_not_replaced(self) -> None:
+        """On a reconnect, another boot on the own birth topic is a successor's."""
+        birth = self._intake.birth_found
+        if self._was_connected and birth is not None and birth.boot != self.boot:
+            raise BusTakenOver(
+                f"another {self._login.client_id} ({birth.host}) has taken over; this one ends"
+            )
+
+    async def _keep_owned(self, link: Link) -> None:
+        """Publish owned state as it changes, until the connection is lost."""
+        link.closed.add_done_callback(lambda _: self._owned.changed.set())
+        while not link.closed.done():
+            entry = self._owned.take()
+            if entry is None:
+                await self._owned.changed.wait()
+                continue
+            await self._window.acquire()
+            topic, payload = entry
+            future = link.publish(topic, payload, retain=True)
+            future.add_done_callback(partial(self._acknowledged, topic, payload))
+        link.closed.result()
+
+    def _acknowledged(self, topic: str, payload: bytes, future: asyncio.Future[bool]) -> None:
+        self._window.release()
+        if not future.cancelled() and future.exception() is None:
+            self._owned.acknowledged(topic, payload)
+
+    async def _watch_clock(self) -> None:
+        """Notice that this process stood still: others may have taken over."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._last_tick = loop.time()
+            await asyncio.sleep(FRESH_S / 6)
+
+    # --- birth and last will
+
+    def _birth(self, state: ServiceState) -> bytes:
+        return encode(
+            ServiceBirth(
+                state=state,
+                boot=self.boot,
+                since=self._since,
+                version=version("conche"),
+                host=socket.gethostname(),
+            )
+        )
+
+    def _will(self) -> Will:
+        return Will(self._birth_topic, self._birth(ServiceState.LOST))
+
+    async def _say_goodbye(self, link: Link) -> None:
+        if self._link is None or link.closed.done():
+            return
+        goodbye = link.publish(self._birth_topic, self._birth(ServiceState.OFFLINE), retain=True)
+        with suppress(TimeoutError, BusUnavailable):
+            async with asyncio.timeout(1):
+                await goodbye

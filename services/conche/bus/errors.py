@@ -1,0 +1,27 @@
+"""What can go wrong between a process and the broker."""
+
+from conche.errors import FatalError
+
+
+class BusError(Exception):
+    """Base of everything that can go wrong between a process and the broker."""
+
+
+class BusUnavailable(BusError):
+    """There is no connection now, or it was lost before the broker acknowledged."""
+
+
+class BusFatal(FatalError, BusError):
+    """Trying again would not help: the process ends and says why."""
+
+
+class BusDenied(BusFatal):
+    """The broker refuses the account, or what the account tried to do."""
+
+
+class BusTakenOver(BusFatal):
+    """Another process does this one's work."""
+
+
+class PayloadTooLarge(BusError):
+    """A message that no broker would take."""

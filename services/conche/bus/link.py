@@ -1,0 +1,362 @@
+"""One MQTT 5 connection. The only module that knows the MQTT library.
+
+paho-mqtt keeps messages over a reconnect and may send them twice; here a lost connection is over, every
+unacknowledged publish fails, and whoever owns a state publishes it again on the next connection.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from .errors import BusDenied, BusTakenOver, BusUnavailable
+
+logger = logging.getLogger(__name__)
+
+QOS: Final = 1
+WINDOW: Final = 1000
+"""Publishes under way at once; mosquitto's default of 20 makes bursts wait for round trips."""
+
+CONNECT_TIMEOUT_S: Final = 5.0
+WILL_DELAY_S: Final = 3
+"""Longer than a usual reconnect, so that a short break does not flap."""
+
+SESSION_EXPIRY_S: Final = 5
+"""Longer than the will delay: by the standard a will goes out when the session ends."""
+
+_NOT_AUTHORISED: Final = frozenset({0x86, 0x87, 0x8C})
+_TAKEN_OVER: Final = 0x8E
+_FAILURE: Final = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach the broker and who is calling."""
+
+    host: str
+    port: int
+    account: str
+    password: str | None
+    client_id: str
+    keepalive_s: int
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker says when the connection is lost."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One message as it came."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A topic filter and how it is asked for."""
+
+    filter: str
+    retained_too: bool = True
+    """Whether what is retained is wanted; commands are not, and keep their retain flag so it can be refused."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    publishes: dict[int, tuple[asyncio.Future[bool], str]] = field(default_factory=dict)
+    subscribes: dict[int, asyncio.Future[None]] = field(default_factory=dict)
+
+
+class Link:
+    """One connection: from `connect` until ``closed`` is done."""
+
+    def __init__(
+        self, login: Login, *, on_message: Callable[[Incoming], None], will: Will | None = None
+    ) -> None:
+        self._login = login
+        self._on_message = on_message
+        self._loop = asyncio.get_running_loop()
+        self._pending = _Pending()
+        self._connected: asyncio.Future[None] = self._loop.create_future()
+        self._misc: asyncio.TimerHandle | None = None
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self.closed.add_done_callback(_seen)
+        self._client = self._make_client(will)
+
+    def _make_client(self, will: Will | None) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=self._login.client_id, protocol=mqtt.MQTTv5
+        )
+        client.max_inflight_messages_set(WINDOW)
+        client.connect_timeout = CONNECT_TIMEOUT_S - 1
+        client.username_pw_set(self._login.account, self._login.password)
+        if self._login.ca_file is not None:
+            client.tls_set(ca_certs=str(self._login.ca_file))
+        if will is not None:
+            properties = Properties(PacketTypes.WILLMESSAGE)
+            properties.WillDelayInterval = WILL_DELAY_S
+            client.will_set(will.topic, will.payload, qos=QOS, retain=True, properties=properties)
+        client.on_connect = self._paho_connect
+        client.on_disconnect = self._paho_disconnect
+        client.on_message = self._paho_message
+        client.on_publish = self._paho_publish
+        client.on_subscribe = self._paho_subscribe
+        client.on_socket_open = self._socket_open
+        client.on_socket_close = self._socket_close
+        client.on_socket_register_write = self._register_write
+        client.on_socket_unregister_write = self._unregister_write
+        return client
+
+    async def connect(self) -> None:
+        """Connect and log in.
+
+        Raises
+        ------
+        BusUnavailable
+            Nobody answers there, or not in time.
+        BusDenied
+            The broker refuses the account or its password.
+        """
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        properties.ReceiveMaximum = WINDOW
+        where = f"{self._login.host}:{self._login.port}"
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await asyncio.to_thread(
+                    self._client.connect,
+                    self._login.host,
+                    self._login.port,
+                    keepalive=self._login.keepalive_s,
+                    clean_start=True,
+                    properties=properties,
+                )
+                self._tick()
+                await self._connected
+        except (OSError, TimeoutError) as error:
+            self._drop()
+            raise BusUnavailable(f"broker {where}: {str(error) or 'no answer'}") from None
+        except asyncio.CancelledError:
+            self._drop()
+            raise
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        response_topic: str | None = None,
+        correlation: bytes | None = None,
+    ) -> asyncio.Future[bool]:
+        """Send a message; the future tells, once the broker has acknowledged, whether anybody listens.
+
+        The future fails with `BusUnavailable` when the connection is lost first; a refusal ends the connection.
+        """
+        future: asyncio.Future[bool] = self._loop.create_future()
+        future.add_done_callback(_seen)
+        if self.closed.done():
+            future.set_exception(BusUnavailable("not connected to the broker"))
+            return future
+        properties = Properties(PacketTypes.PUBLISH)
+        if response_topic is not None:
+            properties.ResponseTopic = response_topic
+        if correlation is not None:
+            properties.CorrelationData = correlation
+        plain = response_topic is None and correlation is None
+        info = self._client.publish(
+            topic, payload, qos=QOS, retain=retain, properties=None if plain else properties
+        )
+        self._pending.publishes[info.mid] = (future, topic)
+        return future
+
+    async def subscribe(self, subscriptions: Iterable[Subscription]) -> None:
+        """Subscribe. mosquitto grants what the access list denies, so this proves nothing."""
+        wanted = [(s.filter, _options(s)) for s in subscriptions]
+        if not wanted:
+            return
+        _, mid = self._client.subscribe(wanted)
+        if mid is None:
+            raise BusUnavailable("not connected to the broker")
+        future = self._pending.subscribes[mid] = self._loop.create_future()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await future
+        except TimeoutError:
+            raise BusUnavailable("the broker did not answer a subscription") from None
+
+    def unsubscribe(self, filters: list[str]) -> None:
+        """Unsubscribe, without waiting."""
+        if filters:
+            self._client.unsubscribe(filters)
+
+    async def disconnect(self) -> None:
+        """End in good order: no last will."""
+        if not self.closed.done():
+            self._client.disconnect()
+            try:
+                async with asyncio.timeout(1):
+                    await asyncio.wait([self.closed])
+            except TimeoutError:
+                pass
+        self._drop()
+
+    def _drop(self) -> None:
+        """Let go of the socket, whatever state it is in."""
+        self._end(BusUnavailable("the connection to the broker was given up"))
+        sock = self._client.socket()
+        if sock is not None:
+            self._socket_close(self._client, None, sock)
+            sock.close()
+
+    def _end(self, error: Exception) -> None:
+        """Fail everything that still waits, once."""
+        if self._misc is not None:
+            self._misc.cancel()
+            self._misc = None
+        for future, _ in self._pending.publishes.values():
+            _fail(future, BusUnavailable("the connection to the broker was lost before it acknowledged"))
+        for waiting in self._pending.subscribes.values():
+            _fail(waiting, BusUnavailable("the connection to the broker was lost"))
+        self._pending = _Pending()
+        _fail(self._connected, error)
+        self._connected.add_done_callback(_seen)
+        _fail(self.closed, error)
+
+    # --- paho's callbacks; all but the socket's opening run in the loop's thread
+
+    def _paho_connect(
+        self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _properties: Any
+    ) -> None:
+        if code.value in _NOT_AUTHORISED:
+            self._end(
+                BusDenied(
+                    f"the broker refuses the account {self._login.account!r}: {code}; check its password file"
+                )
+            )
+        elif code.is_failure:
+            self._end(BusUnavailable(f"the broker refuses the connection: {code}"))
+        elif not self._connected.done():
+            self._connected.set_result(None)
+
+    def _paho_disconnect(
+        self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _properties: Any
+    ) -> None:
+        if code.value == _TAKEN_OVER:
+            self._end(BusTakenOver(f"another process connected as {self._login.client_id!r} and took over"))
+        else:
+            self._end(BusUnavailable(f"the connection to the broker ended: {code}"))
+
+    def _paho_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
+        properties = message.properties
+        self._on_message(
+            Incoming(
+                topic=message.topic,
+                payload=bytes(message.payload),
+                retained=message.retain,
+                response_topic=getattr(properties, "ResponseTopic", None),
+                correlation=getattr(properties, "CorrelationData", None),
+            )
+        )
+
+    def _paho_publish(self, _client: Any, _data: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
+        future, topic = self._pending.publishes.pop(mid, (None, ""))
+        if code.value >= _FAILURE:
+            error = BusDenied(
+                f"the broker refuses what the account {self._login.account!r} published on {topic}: {code}; "
+                "check the access list"
+            )
+            if future is not None:
+                _fail(future, error)
+            self._end(error)
+        elif future is not None and not future.done():
+            future.set_result(code.value == 0)
+
+    def _paho_subscribe(
+        self, _client: Any, _data: Any, mid: int, codes: list[ReasonCode], _properties: Any
+    ) -> None:
+        future = self._pending.subscribes.pop(mid, None)
+        if future is None or future.done():
+            return
+        refused = [code for code in codes if code.value >= _FAILURE]
+        if refused:
+            future.set_exception(BusDenied(f"the broker refuses a subscription: {refused[0]}"))
+        else:
+            future.set_result(None)
+
+    # --- paho's socket in asyncio's loop
+
+    def _socket_open(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._loop.call_soon_threadsafe(self._add_reader, sock)
+
+    def _add_reader(self, sock: Any) -> None:
+        if self.closed.done():  # given up while the thread was still connecting
+            sock.close()
+        else:
+            self._loop.add_reader(sock.fileno(), self._read)
+
+    def _read(self) -> None:
+        self._client.loop_read()
+        sock: Any = self._client.socket()
+        while sock is not None and getattr(sock, "pending", int)():  # TLS has read more than it gave
+            self._client.loop_read()
+            sock = self._client.socket()
+
+    def _socket_close(self, _client: Any, _data: Any, sock: Any) -> None:
+        if (descriptor := sock.fileno()) >= 0:
+            self._loop.remove_reader(descriptor)
+            self._loop.remove_writer(descriptor)
+
+    def _register_write(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._loop.call_soon_threadsafe(self._add_writer, sock)
+
+    def _add_writer(self, sock: Any) -> None:
+        if (descriptor := sock.fileno()) >= 0:
+            self._loop.add_writer(descriptor, self._client.loop_write)
+
+    def _unregister_write(self, _client: Any, _data: Any, sock: Any) -> None:
+        if (descriptor := sock.fileno()) >= 0:
+            self._loop.remove_writer(descriptor)
+
+    def _tick(self) -> None:
+        """Let paho send its pings, and notice when they are not answered."""
+        self._misc = self._loop.call_later(1.0, self._tick)
+        self._client.loop_misc()
+
+
+def _options(subscription: Subscription) -> SubscribeOptions:
+    handling = (
+        SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        if subscription.retained_too
+        else SubscribeOptions.RETAIN_DO_NOT_SEND
+    )
+    return SubscribeOptions(qos=QOS, retainAsPublished=not subscription.retained_too, retainHandling=handling)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    """Mark a failure as looked at: nobody has to wait for every publish."""
+    if not future.cancelled():
+        future.exception()

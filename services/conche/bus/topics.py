@@ -1,0 +1,26 @@
+"""Full topics and topics below the root."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The root of all topics."""
+
+    root: str
+
+    def full(self, relative: str) -> str:
+        """Return the topic with the root."""
+        return f"{self.root}/{relative}"
+
+    def relative(self, topic: str) -> str:
+        """Return the topic below the root; empty if it is not below it."""
+        return topic.removeprefix(f"{self.root}/") if topic.startswith(f"{self.root}/") else ""
+
+
+def covers(topic_filter: str, topic: str) -> bool:
+    """Return whether a filter without ``#`` covers a topic."""
+    parts, levels = topic_filter.split("/"), topic.split("/")
+    return len(parts) == len(levels) and all(
+        p in ("+", level) for p, level in zip(parts, levels, strict=True)
+    )

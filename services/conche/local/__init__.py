@@ -1,0 +1,1 @@
+"""The local mode: broker, services and a simulated cluster as processes on one machine."""

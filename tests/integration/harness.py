@@ -1,0 +1,84 @@
+"""Real servers for tests: mosquitto as shipped, on a free port, in a folder of its own."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from conche.local.broker import lay_out
+from conche.settings import Broker
+
+PROJECT = Path(__file__).parents[2]
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "mosquitto"
+
+
+def free_port() -> int:
+    """A port below the ephemeral range on which nothing listens."""
+    for port in range(20000 + os.getpid() % 5000, 32000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise RuntimeError("no free port")
+
+
+class Mosquitto:
+    """One broker in a folder; it can be killed, stopped, frozen and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        lay_out(folder, shipped=PROJECT / "mosquitto", port=self.port)
+
+    @property
+    def settings(self) -> Broker:
+        return Broker(port=self.port, secrets=self.folder / "secrets")
+
+    async def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [MOSQUITTO, "-c", "mosquitto.conf"], cwd=self.folder, stdout=log, stderr=log
+            )
+        for _ in range(200):
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.close()
+                await writer.wait_closed()
+                return
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            await asyncio.sleep(0.02)
+        raise AssertionError("mosquitto does not listen")
+
+    def send(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(number)
+            self.process.wait()
+            self.process = None
+
+    def password(self, account: str) -> str:
+        return (self.folder / "secrets" / account).read_text()
+
+    def client_arguments(self, account: str = "operator") -> list[str]:
+        return [
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-u",
+            account,
+            "-P",
+            self.password(account),
+            "-V",
+            "5",
+        ]
