@@ -118,6 +118,9 @@ class Sync(Section, frozen=True, kw_only=True):
     settle_s: Annotated[
         float, doc("a process that lives this long after /start has taken its config", gt=0)
     ] = 3.0
+    restart_timeout_s: Annotated[
+        float, doc("after a kotekan is gone its service must have started the next within this", gt=0)
+    ] = 20.0
     exit_timeout_s: Annotated[
         float,
         doc("a killed kotekan that joins slow stages is gone after this: 60 s a stage by default", gt=0),

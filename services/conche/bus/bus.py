@@ -5,7 +5,7 @@ import logging
 import random
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -103,6 +103,7 @@ class Bus:
         self._link: Link | None = None
         self._picture = asyncio.Event()
         self._window = asyncio.Semaphore(WINDOW)
+        self._on_connection: list[Callable[[], None]] = []
         self._was_connected = False
         self._last_tick = 0.0
 
@@ -122,6 +123,10 @@ class Bus:
         """
         topic_filter = self.topics.full(message.filter(**only))
         self._intake.readings.append(Reading(message, topic_filter, handler))
+
+    def on_connection(self, handler: Callable[[], None]) -> None:
+        """Have somebody told whenever `connected` changes."""
+        self._on_connection.append(handler)
 
     def take_commands(self, filters: list[str], on_command: TakeCommand, *, on_busy: TakeCommand) -> None:
         """Read commands; ``on_busy`` is told of each that finds the inbox full."""
@@ -236,7 +241,9 @@ class Bus:
                     wait = first
                 if wait == first:
                     logger.warning("%s: %s", self._login.client_id, error)
-            self._picture.clear()
+            if self._picture.is_set():
+                self._picture.clear()
+                self._tell_connection()
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(2 * wait, longest)
 
@@ -250,6 +257,7 @@ class Bus:
             self._owned.want(self._birth_topic, self._birth(ServiceState.ONLINE))
             self._picture.set()
             logger.info("%s: online", self._login.client_id)
+            self._tell_connection()
             await self._keep_owned(link)
         except asyncio.CancelledError:
             await self._say_goodbye(link)
@@ -257,6 +265,10 @@ class Bus:
         finally:
             self._link = None
             await link.disconnect()
+
+    def _tell_connection(self) -> None:
+        for handler in self._on_connection:
+            handler()
 
     async def _look_around(self, link: Link) -> None:
         """Read everything retained up to the sentinel: what others say, and what stands on the own topics."""

@@ -24,6 +24,7 @@ from .catalogue import (
 )
 from .names import ACCOUNT_NAME, ALL, COMMAND_ID, NO_NAME, NameInvalid, check_name
 from .payloads import (
+    NULL,
     Arguments,
     DesiredConfig,
     Drift,
@@ -57,7 +58,7 @@ from .payloads import (
 
 __all__ = [
     "ACCOUNT_NAME", "ALL", "BIRTHS", "CLIENT_MARK", "COMMAND", "COMMAND_ID", "GROUP_SUMMARY", "MESSAGES",
-    "NODE_DESIRED", "NODE_OBSERVED", "NODE_STATUS", "NO_NAME", "REGISTRY", "REPLY", "SENDER", "SERVICE",
+    "NODE_DESIRED", "NODE_OBSERVED", "NODE_STATUS", "NO_NAME", "NULL", "REGISTRY", "REPLY", "SENDER", "SERVICE",
     "SERVICE_INSTANCE", "SERVICE_MARK", "SWEEP", "SYNC_ACTIONS", "Arguments", "Delivery", "DesiredConfig",
     "Drift", "GroupSummary", "Health", "Inspect", "Inspection", "LastPush", "Maintenance", "Mark",
     "Message", "NameInvalid", "NodeState", "NodeStatus", "Observed", "Outcome", "Payload", "PushKind",

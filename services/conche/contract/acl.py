@@ -9,7 +9,8 @@ _HEAD = """\
 #
 # One writer per topic: each service's account writes the topics that it owns and no others.
 # A person's or a script's account needs no line here: it may write commands under its own
-# name, read the replies to them, and read every state.
+# name, read the replies to them, and read every state. (mosquitto warns at start that some
+# patterns have no %u: these are the same for everybody, as they should be.)
 """
 
 

@@ -15,6 +15,8 @@ Hash = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="MD5 over msgpa
 CommandId = Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")]
 JsonObjectOrNull = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
 
+Time = Annotated[datetime, Meta(tz=True)]
+
 NULL: Raw = Raw(b"null")
 
 
@@ -41,7 +43,7 @@ class ServiceBirth(Payload, frozen=True, kw_only=True):
 
     state: ServiceState
     boot: Annotated[str, Meta(description="new at each process start")]
-    since: datetime
+    since: Time
     version: str = ""
     host: str = ""
 
@@ -114,7 +116,7 @@ class Sweep(Payload, frozen=True, kw_only=True):
     boot: str
     number: int
     groups: list[str]
-    at: datetime
+    at: Time
     took_s: float
     polled: int
     unreachable: int
@@ -139,7 +141,7 @@ class Maintenance(Payload, frozen=True, kw_only=True):
     on: bool
     by: str | None = None
     reason: str | None = None
-    until: datetime | None = None
+    until: Time | None = None
 
 
 class Drift(Payload, frozen=True, kw_only=True):
@@ -156,7 +158,7 @@ class Rejection(Payload, frozen=True, kw_only=True):
     """What this node's kotekan refused: a whole revision, or the values of one endpoint."""
 
     error: Annotated[str, Meta(description="kotekan's own words")]
-    at: datetime
+    at: Time
     revision: Hash | None = None
     endpoint: str | None = None
     values: Annotated[Hash | None, Meta(description="hash of the refused values")] = None
@@ -175,7 +177,7 @@ class LastPush(Payload, frozen=True, kw_only=True):
     """The last change that was made to a node, or is being made."""
 
     kind: PushKind
-    at: datetime
+    at: Time
     revision: Hash | None = None
     ok: bool | None = None
     took_s: float | None = None
@@ -198,10 +200,10 @@ class NodeStatus(Payload, frozen=True, kw_only=True):
     held: Annotated[str | None, Meta(description="why the desired revision is not given to this node")] = None
     rejected: list[Rejection] = field(default_factory=list)
     error: str | None = None
-    since: datetime | None = None
+    since: Time | None = None
     last_push: LastPush | None = None
     attempts: int = 0
-    retry_at: datetime | None = None
+    retry_at: Time | None = None
 
 
 class Health(StrEnum):
@@ -282,7 +284,7 @@ class Arguments(Payload, frozen=True, kw_only=True):
     id: Annotated[CommandId | None, Meta(description="repeat it until it is answered")] = None
     user: Annotated[str | None, Meta(description="the person for whom the account acts")] = None
     reason: str | None = None
-    expires_at: datetime | None = None
+    expires_at: Time | None = None
 
 
 class SetStarted(Arguments, frozen=True, kw_only=True):
@@ -295,7 +297,7 @@ class SetMaintenance(Arguments, frozen=True, kw_only=True):
     """Put into or take out of maintenance."""
 
     maintenance: bool
-    until: datetime | None = None
+    until: Time | None = None
 
 
 class Resync(Arguments, frozen=True, kw_only=True):

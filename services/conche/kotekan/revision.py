@@ -93,12 +93,19 @@ class FingerprintCache:
         key = hashlib.blake2b(body, digest_size=16).digest()
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = fingerprint(parse_config(body))
+            found = self._known[key] = _fingerprint_of(body)
             if len(self._known) > self._size:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(key)
         return found
+
+
+def _fingerprint_of(body: bytes) -> Fingerprint:
+    try:
+        return fingerprint(parse_config(body))
+    except (OverflowError, RecursionError, ValueError) as error:
+        raise KotekanGarbled(f"GET /config: no kotekan would answer this ({error})") from None
 
 
 def parse_config(body: bytes) -> dict[str, Any]:

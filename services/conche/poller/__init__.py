@@ -1,0 +1,1 @@
+"""The poller: asks every kotekan for its state on a fixed period, and never acts."""

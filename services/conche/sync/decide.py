@@ -1,0 +1,199 @@
+"""What to do about one node: a pure function of what is known, by the table of the design."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from conche.contract import DesiredConfig, NodeState, Reach
+from conche.kotekan.revision import Fingerprint
+from conche.kotekan.snapshot import Snapshot
+
+BUSY_PATIENCE_S: Final = 90.0
+"""A node that does not answer for longer is unknown: its stages may take up to 60 s to join [s]."""
+
+
+class Action(StrEnum):
+    """What to do."""
+
+    NONE = "none"
+    STOP = "stop"
+    START = "start"
+    RESTART = "restart"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """All that a decision about one node depends on.
+
+    Parameters
+    ----------
+    pushing
+        A push other than an update in place is under way.
+    connected
+        The broker is there; without it nothing is begun.
+    unready
+        Why there is no registry or desired config of a live renderer yet.
+    blind
+        Why the poller's observations can't be trusted now.
+    desired
+        What the node should run.
+    seen
+        What the worker itself last read of the node.
+    busy_s
+        How long the node has been busy [s].
+    last_state
+        State so far: a busy node keeps it.
+    maintenance, started
+        The switches.
+    forced
+        Somebody said resync.
+    rejected
+        Why the desired revision is not given to this node.
+    refused
+        Endpoint to why its desired values are not given to this node.
+    retry_s
+        How long back-off still forbids to try the desired revision again [s].
+    """
+
+    pushing: bool = False
+    connected: bool = True
+    unready: str | None = None
+    blind: str | None = None
+    desired: DesiredConfig | None = None
+    seen: Snapshot | None = None
+    busy_s: float = 0.0
+    last_state: NodeState = NodeState.UNKNOWN
+    maintenance: bool = False
+    started: bool | None = None
+    forced: bool = False
+    rejected: str | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    retry_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a node's state is and what to do about it.
+
+    Parameters
+    ----------
+    state
+        What an operator sees.
+    action
+        What to do.
+    error
+        What stands in the way, in words.
+    endpoints
+        The blocks to post, for an update.
+    waits
+        Back-off is all that stands in the way.
+    held
+        A rejection stands in the way.
+    """
+
+    state: NodeState
+    action: Action = Action.NONE
+    error: str | None = None
+    endpoints: tuple[str, ...] = ()
+    waits: bool = False
+    held: bool = False
+
+
+def decide(view: View) -> Decision:
+    """Return state and action: the first rule that fits.
+
+    Source: design, section 5, "Decide".
+    """
+    if view.pushing:
+        return Decision(NodeState.SYNCING)
+    if view.unready is not None or view.desired is None:
+        return Decision(NodeState.UNKNOWN, error=view.unready or "no desired config yet")
+    return _unseen(view) or _switched_off(view, view.desired) or _wanted(view, view.desired)
+
+
+def _unseen(view: View) -> Decision | None:
+    """Tell the cases in which nobody knows what the node runs."""
+    if view.blind is not None:
+        return Decision(NodeState.UNKNOWN, error=view.blind)
+    seen = view.seen
+    if seen is None:
+        return Decision(NodeState.UNKNOWN, error="not yet seen")
+    match seen.reach:
+        case Reach.HTTP_ERROR:
+            return Decision(NodeState.UNKNOWN, error=seen.error)
+        case Reach.BUSY:
+            patient = view.busy_s <= BUSY_PATIENCE_S
+            return Decision(view.last_state if patient else NodeState.UNKNOWN, error=seen.error)
+        case Reach.REFUSED | Reach.UNREACHABLE:
+            return Decision(NodeState.DOWN, error=seen.error)
+    return None
+
+
+def _switched_off(view: View, desired: DesiredConfig) -> Decision | None:
+    """Tell the cases in which a switch decides; a desired config that is wrong is shown all the same."""
+    state = _as_observed(view)
+    if view.maintenance or view.started is None:
+        return Decision(state, error=desired.error)
+    if view.started:
+        return None
+    if state is NodeState.STARTED:
+        return _act(view, Decision(state, Action.STOP, desired.error))
+    return Decision(NodeState.STOPPED, error=desired.error)
+
+
+def _wanted(view: View, desired: DesiredConfig) -> Decision:
+    """Tell what a node that should run the desired config needs for it."""
+    state = _as_observed(view)
+    if desired.error is not None:
+        return Decision(state, error=desired.error)
+    if view.forced:
+        return _act(view, Decision(state, Action.START if state is NodeState.STOPPED else Action.RESTART))
+    live = view.seen.running if view.seen else None
+    if live is not None and live.revision == desired.revision:
+        return Decision(NodeState.STARTED)
+    if view.rejected is not None:
+        return _hold(live, view.rejected)
+    if live is not None and live.base == desired.base:
+        return _update(view, changed_endpoints(desired.updatable, live.updatable))
+    if view.refused:
+        return _hold(live, "; ".join(view.refused.values()))
+    return _try(view, Decision(state, Action.START if live is None else Action.RESTART))
+
+
+def _update(view: View, endpoints: tuple[str, ...]) -> Decision:
+    if not endpoints:  # the hashes agree in their parts and not as a whole: nothing that can be posted
+        return _try(view, Decision(NodeState.STARTED, Action.RESTART))
+    postable = tuple(endpoint for endpoint in endpoints if endpoint not in view.refused)
+    refused = "; ".join(view.refused[e] for e in endpoints if e in view.refused) or None
+    if not postable:
+        return Decision(NodeState.STARTED, error=refused, held=True)
+    return _try(view, Decision(NodeState.STARTED, Action.UPDATE, refused, postable))
+
+
+def _hold(live: Fingerprint | None, why: str) -> Decision:
+    return Decision(NodeState.FAILED if live is None else NodeState.STARTED, error=why, held=True)
+
+
+def _try(view: View, decision: Decision) -> Decision:
+    """Return a decision that back-off may delay."""
+    if view.retry_s > 0:
+        return Decision(decision.state, error=decision.error, waits=True)
+    return _act(view, decision)
+
+
+def _act(view: View, decision: Decision) -> Decision:
+    """Return a decision that only a lost broker may delay."""
+    if not view.connected:
+        return Decision(decision.state, error=decision.error)
+    return decision
+
+
+def _as_observed(view: View) -> NodeState:
+    return NodeState.STARTED if view.seen and view.seen.running else NodeState.STOPPED
+
+
+def changed_endpoints(desired: Mapping[str, str], live: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the endpoints whose values differ, sorted."""
+    return tuple(sorted(e for e in desired.keys() | live.keys() if desired.get(e) != live.get(e)))

@@ -1,0 +1,112 @@
+"""When a command is fulfilled for a node: by what was read back from it, never by what was sent."""
+
+from msgspec import Raw
+
+from conche.contract import (
+    NULL,
+    Inspection,
+    NodeState,
+    Outcome,
+    Reach,
+    Result,
+    as_object,
+)
+from conche.kotekan.differences import differences
+from conche.kotekan.revision import parse_config
+
+from .node import Node
+
+
+def fulfilled(node: Node, outcome: Outcome, words: str | None = None) -> Result:
+    """Return a result that says, where it is not ok, what stands in the node's status."""
+    if outcome is Outcome.OK:
+        return Result(ok=True, outcome=outcome)
+    status = node.status
+    detail = (
+        f"{status.state}, {status.error}" if status and status.error else (status.state if status else "gone")
+    )
+    return Result(ok=False, outcome=outcome, error=f"{words}: {detail}" if words else detail)
+
+
+def started_or_stopped(node: Node, *, wanted: bool) -> Result | None:
+    """Return how ``set_started`` ended for a node that is at rest, or None while that can't be told."""
+    if node.gone:
+        return Result(ok=False, outcome=Outcome.FAILED, error="left the registry")
+    seen = node.seen
+    answered = seen is not None and seen.reach is Reach.OK
+    running = seen is not None and seen.running is not None
+    if node.maintenance.on:
+        if answered and running == wanted:
+            return fulfilled(node, Outcome.OK)
+        return _held(node, "noted, and done when it is taken out of maintenance")
+    if wanted:
+        return _running_as_desired(node)
+    return fulfilled(node, Outcome.OK) if answered and not running else _not_reached(node)
+
+
+def restarted(node: Node) -> Result | None:
+    """Return how ``resync`` ended for a node that is at rest, or None while that can't be told."""
+    if node.gone:
+        return Result(ok=False, outcome=Outcome.FAILED, error="left the registry")
+    if node.maintenance.on:
+        return _held(node, "forgotten")
+    if not node.started:
+        return Result(ok=False, outcome=Outcome.SKIPPED, error="it is to be stopped; start it first")
+    return _running_as_desired(node)
+
+
+def _running_as_desired(node: Node) -> Result | None:
+    status = node.status
+    if status is None:
+        return None
+    if status.state is NodeState.STARTED and status.live == status.desired:
+        return fulfilled(node, Outcome.OK)
+    if status.held is not None:
+        return fulfilled(node, Outcome.HELD)
+    if status.error is not None and status.state in (NodeState.STARTED, NodeState.STOPPED):
+        return fulfilled(node, Outcome.FAILED)
+    return _not_reached(node)
+
+
+def _not_reached(node: Node) -> Result | None:
+    match node.state:
+        case NodeState.DOWN:
+            return fulfilled(node, Outcome.UNREACHABLE)
+        case NodeState.UNKNOWN | NodeState.FAILED:
+            return fulfilled(node, Outcome.FAILED)
+    return None
+
+
+def _held(node: Node, words: str) -> Result:
+    held = node.maintenance
+    why = f": {held.reason}" if held.reason else ""
+    return Result(
+        ok=False, outcome=Outcome.HELD, error=f"in maintenance by {held.by or 'nobody known'}{why}; {words}"
+    )
+
+
+def inspected(node: Node, *, latency_s: float, with_config: bool) -> Result:
+    """Return what a look at a node showed, compared with what is desired."""
+    seen = node.seen
+    if seen is None or node.gone:
+        return Result(ok=False, outcome=Outcome.FAILED, error="left the registry")
+    desired = node.desired
+    paths: list[str] = []
+    if seen.body is not None and desired is not None and desired.revision is not None:
+        paths = [str(d) for d in differences(as_object(desired.config), parse_config(seen.body))]
+    away = seen.reach in (Reach.REFUSED, Reach.UNREACHABLE)
+    outcome = Outcome.OK if seen.reach is Reach.OK else Outcome.UNREACHABLE if away else Outcome.FAILED
+    return Result(
+        ok=outcome is Outcome.OK,
+        outcome=outcome,
+        error=seen.error or (desired.error if desired else None),
+        inspection=Inspection(
+            reach=seen.reach,
+            latency_s=round(latency_s, 4),
+            running=seen.running is not None if seen.reach is Reach.OK else None,
+            revision=seen.running.revision if seen.running else None,
+            desired=desired.revision if desired else None,
+            paths=paths,
+            config=Raw(seen.body) if with_config and seen.body is not None else NULL,
+        ),
+    )

@@ -1,0 +1,165 @@
+"""One node as its worker knows it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from conche.contract import (
+    DesiredConfig,
+    LastPush,
+    Maintenance,
+    NodeState,
+    NodeStatus,
+    Observed,
+    PushKind,
+    Reach,
+    RegisteredNode,
+    Rejection,
+)
+from conche.kotekan.errors import WriteForbidden
+from conche.kotekan.snapshot import Snapshot
+
+from .backoff import Backoff
+from .records import NodeRecord, PushStep
+
+MAX_REJECTIONS: Final = 20
+"""Rejections remembered for a node; the oldest go."""
+
+BY_CONCHE: Final = "conche"
+
+
+@dataclass(eq=False)
+class Node:
+    """One node: switches and history, which are remembered, and what is known of it now.
+
+    Only the worker's event loop touches it.
+    """
+
+    group: str
+    name: str
+    entry: RegisteredNode
+    epoch: str = ""
+    started: bool | None = None
+    was_started: bool = False
+    maintenance: Maintenance = field(default_factory=lambda: Maintenance(on=True, by=BY_CONCHE))
+    proven: str | None = None
+    rejected: list[Rejection] = field(default_factory=list)
+    backoff: Backoff = field(default_factory=Backoff)
+
+    desired: DesiredConfig | None = None
+    confirmed: bool = False
+    """Whether the desired config, at some time, was a live renderer's."""
+    observed: Observed | None = None
+    seen: Snapshot | None = None
+    busy_since: float | None = None
+    running_since: float | None = None
+    """Since when every look showed the same revision running."""
+    push: PushStep | None = None
+    interrupted: bool = False
+    """Whether an earlier worker was killed in the middle of a push."""
+    last_push: LastPush | None = None
+    forced: bool = False
+    problem: str | None = None
+    """What went wrong with the last push, until another goes well or something else is desired."""
+    in_flight: str | None = None
+    """The request that was sent and is not answered yet."""
+    gone: bool = False
+    state: NodeState = NodeState.UNKNOWN
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    status: NodeStatus | None = None
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while anything is asked of the node: one request at a time."""
+    poke: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, whenever something about the node was decided anew."""
+
+    @property
+    def key(self) -> str:
+        """``group/node``."""
+        return f"{self.group}/{self.name}"
+
+    @property
+    def restarting(self) -> bool:
+        """Whether a push other than an update in place is under way."""
+        return self.push is not None and self.push.kind is not PushKind.UPDATE
+
+    def agrees(self) -> bool:
+        """Return whether the poller saw what the worker itself last read."""
+        if self.observed is None:
+            return True
+        if self.seen is None or self.observed.reach is not self.seen.reach:
+            return False
+        return self.observed.revision == (self.seen.running.revision if self.seen.running else None)
+
+    def saw(self, snapshot: Snapshot, now: float) -> None:
+        """Take what the worker read of the node at a monotonic time [s]."""
+        if snapshot.reach is not Reach.BUSY:
+            self.busy_since = None
+        elif self.busy_since is None:
+            self.busy_since = now
+        before = self.seen.running.revision if self.seen and self.seen.running else None
+        running = snapshot.running.revision if snapshot.running else None
+        if running is None:
+            self.running_since = None
+        elif running != before or self.running_since is None:
+            self.running_since = now
+        self.seen = snapshot
+
+    def reject(self, rejection: Rejection) -> None:
+        """Remember what its kotekan refused."""
+        same = (rejection.revision, rejection.endpoint, rejection.values)
+        kept = [r for r in self.rejected if (r.revision, r.endpoint, r.values) != same]
+        self.rejected = [*kept, rejection][-MAX_REJECTIONS:]
+
+    def tell_change(self) -> None:
+        """Wake who waits for this node."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def record(self) -> NodeRecord:
+        """Return what must not be forgotten."""
+        return NodeRecord(
+            epoch=self.epoch,
+            started=self.started,
+            was_started=self.was_started,
+            maintenance=self.maintenance,
+            push=self.push,
+            proven=self.proven,
+            rejected=self.rejected,
+            attempts=self.backoff.attempts,
+            attempted=self.backoff.revision,
+        )
+
+    def restore(self, record: NodeRecord, now: float) -> None:
+        """Take what an earlier worker remembered; a push that it was killed in does not count as an attempt."""
+        self.epoch = record.epoch
+        self.started = record.started
+        self.was_started = record.was_started
+        self.maintenance = record.maintenance
+        self.proven = record.proven
+        self.rejected = list(record.rejected)
+        self.interrupted = record.push is not None and record.push.kind is not PushKind.STOP
+        self.backoff.revision = record.attempted
+        self.backoff.attempts = record.attempts
+        self.backoff.end(now, uncounted=record.push is not None)
+
+
+def forbid_in_maintenance(node: Node) -> None:
+    """Refuse to write to a node in maintenance, or to one that left the registry.
+
+    Raises
+    ------
+    WriteForbidden
+        Says who holds it.
+    """
+    if node.gone:
+        raise WriteForbidden(f"{node.key} is not in the registry any more")
+    held = node.maintenance
+    if held.on:
+        raise WriteForbidden(
+            f"in maintenance by {held.by or 'nobody known'}{f': {held.reason}' if held.reason else ''}"
+        )

@@ -1,0 +1,260 @@
+"""How a node is changed: on one connection, with proof of death, read-back and settle time."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from conche.contract import Rejection, as_object
+from conche.kotekan.addresses import AddressMap
+from conche.kotekan.blocks import updatable_blocks, values
+from conche.kotekan.client import Reader, Writer
+from conche.kotekan.connection import Connection
+from conche.kotekan.errors import (
+    KotekanClosed,
+    KotekanConflict,
+    KotekanHttpError,
+    KotekanRefused,
+    KotekanRejected,
+    KotekanUnreachable,
+)
+from conche.kotekan.revision import FingerprintCache, revision
+from conche.kotekan.snapshot import Snapshot, look
+from conche.settings import Kotekan, Sync
+
+from .decide import Action, Decision
+from .node import Node
+
+RETRY_S: Final = 0.05
+"""Between two tries to reach a process that is just coming up; it listens within 10 ms of its start [s]."""
+
+
+class PushFailed(Exception):
+    """A push that did not bring the node where it should be; its words go into the status."""
+
+
+class StateMoved(Exception):
+    """The node is not in the state that the push took for granted: look at it again."""
+
+
+@dataclass(frozen=True)
+class Pusher:
+    """Carries out decisions. It never waits for one node on account of another.
+
+    Parameters
+    ----------
+    settings, kotekan
+        Timeouts.
+    addresses
+        Where nodes really are.
+    cache
+        Fingerprints.
+    gate
+        Raises `WriteForbidden` when nothing may be written to a node now.
+    decide_again
+        Returns what to do about a node, back-off and the push itself left aside.
+    """
+
+    settings: Sync
+    kotekan: Kotekan
+    addresses: AddressMap
+    cache: FingerprintCache
+    gate: Callable[[Node], None]
+    decide_again: Callable[[Node], Decision]
+
+    async def connect(self, node: Node) -> Connection:
+        """Open a connection to a node.
+
+        Raises
+        ------
+        KotekanRefused, KotekanUnreachable
+        """
+        address = self.addresses.resolve(node.entry.host, node.entry.port)
+        return await Connection.open(address, timeout=self.kotekan.connect_timeout_s)
+
+    async def look(self, node: Node, connection: Connection) -> Snapshot:
+        """Look at a node and take note of it.
+
+        Raises
+        ------
+        KotekanError
+            It did not answer as one that is idle or runs.
+        """
+        snapshot = await look(self._reader(connection), self.cache)
+        node.saw(snapshot, asyncio.get_running_loop().time())
+        return snapshot
+
+    async def carry_out(self, node: Node, decision: Decision, connection: Connection) -> None:
+        """Do what was decided about a node, on the connection on which it was just read.
+
+        Raises
+        ------
+        PushFailed
+            It did not work; what the node refused is remembered in it.
+        StateMoved
+            Somebody else changed the node meanwhile.
+        WriteForbidden
+            The gate shut on the way.
+        KotekanError
+            Anything else between here and there.
+        """
+        match decision.action:
+            case Action.UPDATE:
+                await self._update(node, decision.endpoints, connection)
+            case Action.START:
+                await self._start(node, connection)
+            case Action.STOP | Action.RESTART:
+                await self._kill(node, connection)
+                idle = await self._wait_idle(node)
+                try:
+                    if self.decide_again(node).action is Action.START:
+                        await self._start(node, idle)
+                finally:
+                    idle.close()
+            case Action.NONE:
+                pass
+
+    # --- kill, and the proof that it is done
+
+    async def _kill(self, node: Node, connection: Connection) -> None:
+        patience = self.settings.exit_timeout_s
+        try:
+            with self._sending(node, "GET /kill"):
+                # The answer comes before the exit, but a hung REST thread gives it late: to give up early
+                # would be to give up the connection, and with it the proof.
+                await self._writer(node, connection).kill(timeout=patience)
+        except KotekanClosed:
+            return  # it died first: the end-of-file came all the same
+        if not await connection.wait_closed(timeout=patience):
+            raise PushFailed(f"it was killed and is not gone after {patience:g} s: a stage does not end")
+
+    async def _wait_idle(self, node: Node) -> Connection:
+        """Return a connection to the next process, once it says that it is idle."""
+        try:
+            async with asyncio.timeout(self.settings.restart_timeout_s):
+                while True:
+                    connection = await self._idle_connection(node)
+                    if connection is not None:
+                        return connection
+                    await asyncio.sleep(RETRY_S)
+        except TimeoutError:
+            raise PushFailed(
+                f"its process was ended and no other came up within {self.settings.restart_timeout_s:g} s: "
+                "is its service enabled?"
+            ) from None
+
+    async def _idle_connection(self, node: Node) -> Connection | None:
+        try:
+            connection = await self.connect(node)
+        except (KotekanRefused, KotekanUnreachable):
+            return None
+        try:
+            snapshot = await self.look(node, connection)
+            # Only after a 404 of /config: /status hangs while stages are being joined.
+            if snapshot.idle and not await self._reader(connection).running():
+                return connection
+        except (KotekanClosed, KotekanHttpError):
+            connection.close()
+            return None
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        if snapshot.running is not None:
+            raise StateMoved("somebody else started it")
+        return None
+
+    # --- start
+
+    async def _start(self, node: Node, connection: Connection) -> None:
+        desired = node.desired
+        if desired is None or desired.revision is None:
+            raise StateMoved("nothing is desired any more")
+        wanted = desired.revision
+        try:
+            with self._sending(node, "POST /start"):
+                await self._writer(node, connection).start(
+                    bytes(desired.config), timeout=self.settings.start_timeout_s
+                )
+        except KotekanConflict:
+            raise StateMoved("it runs already") from None
+        except KotekanRejected as error:
+            self._reject_revision(node, wanted, error.words)
+            await connection.wait_closed(timeout=self.settings.exit_timeout_s)
+            raise PushFailed(f"rejected: {error.words}") from None
+        await self._settle(node, wanted, connection)
+
+    async def _settle(self, node: Node, wanted: str, connection: Connection) -> None:
+        """Read back now and after the settle time: a 200 from /start is not success."""
+        try:
+            self._check_runs(await self.look(node, connection), wanted)
+            ended = await connection.wait_closed(timeout=self.settings.settle_s)
+            if not ended:
+                self._check_runs(await self.look(node, connection), wanted)
+        except KotekanClosed:
+            ended = True
+        if ended:
+            words = f"it ended within {self.settings.settle_s:g} s of its start"
+            self._reject_revision(node, wanted, words)
+            raise PushFailed(words)
+        node.proven = wanted
+
+    def _check_runs(self, snapshot: Snapshot, wanted: str) -> None:
+        found = snapshot.running.revision if snapshot.running else "nothing"
+        if found != wanted:
+            raise PushFailed(f"it was given {wanted} and runs {found}")
+
+    def _reject_revision(self, node: Node, wanted: str, words: str) -> None:
+        """Remember a rejection, unless the node has run this very config: then the node is sick, not the config."""
+        if node.proven != wanted:
+            node.reject(Rejection(error=words, at=datetime.now(UTC), revision=wanted))
+
+    # --- update in place
+
+    async def _update(self, node: Node, endpoints: tuple[str, ...], connection: Connection) -> None:
+        desired = node.desired
+        if desired is None or desired.revision is None:
+            raise StateMoved("nothing is desired any more")
+        blocks = updatable_blocks(as_object(desired.config))
+        for endpoint in endpoints:
+            await self._post(node, endpoint, values(blocks[endpoint]), connection)
+        snapshot = await self.look(node, connection)
+        live = snapshot.running.updatable if snapshot.running else {}
+        missed = [e for e in endpoints if live.get(e) != desired.updatable.get(e)]
+        if missed:
+            raise PushFailed(f"it took the values of {', '.join(missed)} and runs others")
+        if snapshot.running is not None and snapshot.running.revision == desired.revision:
+            node.proven = desired.revision
+
+    async def _post(
+        self, node: Node, endpoint: str, block: dict[str, object], connection: Connection
+    ) -> None:
+        try:
+            with self._sending(node, f"POST /{endpoint}"):
+                await self._writer(node, connection).update(endpoint, block)
+        except KotekanRejected as error:
+            node.reject(
+                Rejection(error=error.words, at=datetime.now(UTC), endpoint=endpoint, values=revision(block))
+            )
+            await connection.wait_closed(timeout=self.settings.exit_timeout_s)
+            raise PushFailed(f"refused the values of {endpoint}: {error.words}") from None
+
+    # --- the gate
+
+    def _reader(self, connection: Connection) -> Reader:
+        return Reader(connection, self.kotekan.answer_timeout_s)
+
+    def _writer(self, node: Node, connection: Connection) -> Writer:
+        return Writer(connection, lambda: self.gate(node))
+
+    @contextmanager
+    def _sending(self, node: Node, what: str) -> Iterator[None]:
+        """Name the request that is in flight: who asks for maintenance waits for it."""
+        node.in_flight = f"{what}, sent at {datetime.now(UTC):%H:%M:%S}"
+        try:
+            yield
+        finally:
+            node.in_flight = None
+            node.tell_change()

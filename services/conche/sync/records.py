@@ -1,0 +1,125 @@
+"""What a worker must not forget when it is killed: one small file per group, replaced as a whole."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from msgspec import DecodeError, Struct, ValidationError, field
+from msgspec.json import decode, encode
+
+from conche.contract import Maintenance, PushKind, Rejection
+from conche.contract.payloads import Time
+from conche.storage import write_atomic
+
+logger = logging.getLogger(__name__)
+
+FORMAT: Final = 1
+
+
+class RecordsLost(Exception):
+    """The file could not be written: nothing may be begun that it would have to remember."""
+
+
+class PushStep(Struct, frozen=True):
+    """A push that was under way."""
+
+    id: str
+    kind: PushKind
+    at: Time
+    revision: str | None = None
+
+
+class NodeRecord(Struct, frozen=True, kw_only=True):
+    """What is remembered of one node."""
+
+    epoch: str
+    maintenance: Maintenance
+    started: bool | None = None
+    was_started: bool = False
+    """Whether it was to run in the epoch before."""
+    push: PushStep | None = None
+    proven: str | None = None
+    rejected: list[Rejection] = field(default_factory=list)
+    attempts: int = 0
+    attempted: str | None = None
+
+
+class GroupRecord(Struct, frozen=True, kw_only=True):
+    """What is remembered of a group."""
+
+    format: int = FORMAT
+    nodes: dict[str, NodeRecord] = field(default_factory=dict)
+    done: list[tuple[str, str]] = field(default_factory=list)
+    """Account and id of commands that restarted something."""
+
+
+def load(path: Path) -> GroupRecord:
+    """Read a group's file; one that is absent or can't be read is empty, and the latter is said."""
+    try:
+        record = decode(path.read_bytes(), type=GroupRecord)
+    except FileNotFoundError:
+        return GroupRecord()
+    except (OSError, ValidationError, DecodeError) as error:
+        logger.warning("%s: can't be read, the broker's copy will do: %s", path, error)
+        return GroupRecord()
+    return record if record.format == FORMAT else GroupRecord()
+
+
+class Recorder:
+    """Writes a group's file; calls that come together share one write.
+
+    Parameters
+    ----------
+    path
+        The file.
+    current
+        Returns what to write.
+    """
+
+    def __init__(self, path: Path, current: Callable[[], GroupRecord]) -> None:
+        self.path = path
+        self._current = current
+        self._asked: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Write whenever somebody asks, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            asked, self._asked = self._asked, []
+            data = encode(self._current())
+            error: OSError | None = None
+            try:
+                await asyncio.to_thread(self._write, data)
+            except OSError as caught:
+                error = caught
+                logger.error("%s: can't be written: %s", self.path, caught)
+            for future in asked:
+                if not future.done():
+                    future.set_result(None) if error is None else future.set_exception(
+                        RecordsLost(f"{self.path}: can't be written: {error.strerror}")
+                    )
+
+    def ask(self) -> None:
+        """Have it written without waiting."""
+        self._wake.set()
+
+    async def save(self) -> None:
+        """Return when all that holds now is on disk.
+
+        Raises
+        ------
+        RecordsLost
+            It could not be written.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked.append(future)
+        self._wake.set()
+        await future
+
+    def _write(self, data: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.path, data, mode=0o600)

@@ -1,0 +1,161 @@
+"""Looking at nodes and pushing to them, one thing at a time for each node."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from conche.contract import LastPush, PushKind
+from conche.kotekan.connection import Connection
+from conche.kotekan.errors import KotekanClosed, KotekanError, WriteForbidden
+from conche.kotekan.snapshot import failure
+
+from .decide import Action, Decision
+from .epochs import adopt
+from .judging import Judge
+from .node import Node
+from .push import Pusher, PushFailed, StateMoved
+from .records import PushStep, Recorder, RecordsLost
+
+logger = logging.getLogger(__name__)
+
+LOOKS_AT_ONCE: Final = 200
+"""Connections being opened at once; a guess that keeps a start with 1,000 nodes from a burst of SYNs."""
+
+
+class Tender:
+    """Tends nodes: looks at each when it is poked, and does what that calls for.
+
+    Parameters
+    ----------
+    pusher
+        Carries out.
+    judge
+        Decides.
+    recorder
+        Has the push on disk before its first write.
+    refresh
+        Told when anything about a node has changed.
+    push_ended
+        Told when a push has ended, before that.
+    """
+
+    def __init__(
+        self,
+        pusher: Pusher,
+        *,
+        judge: Judge,
+        recorder: Recorder,
+        refresh: Callable[[Node], None],
+        push_ended: Callable[[Node], None],
+    ) -> None:
+        self._pusher = pusher
+        self._judge = judge
+        self._recorder = recorder
+        self._refresh = refresh
+        self._push_ended = push_ended
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+    async def tend(self, node: Node) -> None:
+        """Tend a node until it leaves the registry."""
+        while not node.gone:
+            await node.poke.wait()
+            node.poke.clear()
+            if not node.gone and self._judge.may_look(node):
+                async with node.lock:
+                    await self._visit(node)
+                self._refresh(node)
+
+    async def look(self, node: Node) -> Connection | None:
+        """Take note of what a node runs; return the connection on which it was asked if it answered."""
+        for last in (False, True):
+            try:
+                async with self._looks:
+                    return await self._look_once(node)
+            except KotekanClosed as error:  # it may have died under the question: ask its successor
+                if last:
+                    node.saw(failure(error), asyncio.get_running_loop().time())
+            except KotekanError as error:
+                node.saw(failure(error), asyncio.get_running_loop().time())
+                break
+        return None
+
+    async def _look_once(self, node: Node) -> Connection:
+        connection = await self._pusher.connect(node)
+        try:
+            await self._pusher.look(node, connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _visit(self, node: Node) -> None:
+        """Look at a node, and do on the same connection what that calls for."""
+        connection = await self.look(node)
+        if adopt(node):
+            self._recorder.ask()
+        if connection is None:
+            return
+        try:
+            decision = self._judge.decide(node)
+            if decision.action is not Action.NONE:
+                await self._push(node, decision, connection)
+        finally:
+            connection.close()
+
+    async def _push(self, node: Node, decision: Decision, connection: Connection) -> None:
+        began = asyncio.get_running_loop().time()
+        kind = self._begin_push(node, decision, began)
+        problem: str | None = None
+        done = False
+        try:
+            await self._recorder.save()
+            fresh = self._judge.decide(node, pushing=False, patient=False)
+            if fresh.action is not decision.action:
+                raise StateMoved("something else is wanted by now")
+            await self._pusher.carry_out(node, fresh, connection)
+            done = True
+        except StateMoved as moved:
+            logger.info("%s: %s given up: %s", node.key, kind, moved)
+        except WriteForbidden as error:
+            problem = f"{kind} stopped half-way: {error}"
+        except (PushFailed, RecordsLost, KotekanError) as error:
+            problem = f"{kind} failed: {error}"
+            done = True  # it counts
+        self._end_push(node, problem, counted=done, began=began)
+
+    def _begin_push(self, node: Node, decision: Decision, now: float) -> PushKind:
+        kind = PushKind(decision.action.value)
+        at = datetime.now(UTC)
+        revision = node.desired.revision if node.desired and kind is not PushKind.STOP else None
+        node.push = PushStep(id=secrets.token_hex(4), kind=kind, at=at, revision=revision)
+        node.last_push = LastPush(kind=kind, at=at, revision=revision)
+        node.problem = None
+        if kind is not PushKind.STOP:
+            node.backoff.begin(revision, now)
+        self._refresh(node)
+        return kind
+
+    def _end_push(self, node: Node, problem: str | None, *, counted: bool, began: float) -> None:
+        now = asyncio.get_running_loop().time()
+        push, node.push = node.push, None
+        node.problem = problem
+        node.forced = False
+        if push is None:
+            return
+        if push.kind is not PushKind.STOP:
+            node.backoff.end(now, uncounted=not counted)
+        node.last_push = LastPush(
+            kind=push.kind,
+            at=push.at,
+            revision=push.revision,
+            ok=counted and problem is None,
+            took_s=round(now - began, 3),
+            error=problem,
+        )
+        level = logging.WARNING if problem else logging.INFO
+        logger.log(level, "%s: %s", node.key, problem or f"{push.kind} ended after {now - began:.2f} s")
+        self._push_ended(node)
+        self._recorder.ask()

@@ -1,0 +1,283 @@
+"""Commands to the nodes of a group: what each one sets, when it is fulfilled, and the one reply."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from conche.bus import Bus, Incoming
+from conche.commands import Answers, Command, CommandRefused, Envelope, envelope_of, read_command
+from conche.contract import (
+    ALL,
+    COMMAND,
+    SYNC_ACTIONS,
+    Inspect,
+    Maintenance,
+    Outcome,
+    Reply,
+    Result,
+    Resync,
+    SetMaintenance,
+    SetStarted,
+)
+from conche.kotekan.connection import Connection
+
+from .fulfilment import fulfilled, inspected, restarted, started_or_stopped
+from .node import Node
+from .records import Recorder, RecordsLost
+
+logger = logging.getLogger(__name__)
+
+ANSWER_WITHIN_S: Final = 60.0
+"""A command is answered after this, whatever has become of it [s]."""
+
+IN_FLIGHT_PATIENCE_S: Final = 5.0
+"""How long the reply to set_maintenance waits for a request in flight before it names it [s]."""
+
+REMEMBERED_RESTARTS: Final = 200
+"""Ids of restarts kept in the group's file."""
+
+
+class Group(Protocol):
+    """What the wishes need of the worker."""
+
+    group: str
+    nodes: dict[str, Node]
+    tasks: asyncio.TaskGroup
+    recorder: Recorder
+
+    def refresh(self, node: Node) -> None:
+        """Decide anew about a node."""
+
+    def is_at_rest(self, node: Node) -> bool:
+        """Return whether nothing is being done about a node, nor about to be."""
+
+    async def look(self, node: Node) -> Connection | None:
+        """Take note of what a node runs."""
+
+
+class Wishes:
+    """Takes commands for a group's nodes.
+
+    Parameters
+    ----------
+    worker
+        Whose nodes they are.
+    root
+        First level of every topic.
+    """
+
+    def __init__(self, worker: Group, *, root: str) -> None:
+        self._worker = worker
+        self._root = root
+        self._restarts: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._answers: Answers
+
+    def subscribe(self, bus: Bus) -> None:
+        """Take what is sent to the group, and to all groups."""
+        self._answers = Answers(bus)
+        filters = [COMMAND.filter(group=group) for group in (self._worker.group, ALL)]
+        bus.take_commands(filters, self.on_command, on_busy=self.on_busy)
+
+    def restore(self, done: list[tuple[str, str]]) -> None:
+        """Take over the ids of restarts that an earlier worker carried out."""
+        self._restarts = OrderedDict.fromkeys((user, identity) for user, identity in done)
+
+    def restarts_done(self) -> list[tuple[str, str]]:
+        """Return the ids to remember in the file."""
+        return list(self._restarts)
+
+    # --- taking
+
+    def on_busy(self, message: Incoming) -> None:
+        """Refuse a command that finds the inbox full."""
+        envelope = envelope_of(message, root=self._root)
+        self._answers.refuse(envelope, group=self._worker.group, why="busy: too many commands; try again")
+
+    def on_command(self, message: Incoming) -> None:
+        """Check a command and begin with it."""
+        envelope = envelope_of(message, root=self._root)
+        group = self._worker.group
+        if envelope.group == ALL and envelope.node not in (ALL, *self._worker.nodes):
+            return  # another group's node, or nobody's: the renderer knows
+        if self._answers.is_repeated(envelope):
+            return
+        try:
+            command = read_command(
+                message, envelope, root=self._root, actions=SYNC_ACTIONS, now=datetime.now(UTC)
+            )
+            targets = self._targets(envelope)
+        except CommandRefused as refused:
+            self._answers.refuse(envelope, group=group, why=str(refused))
+            return
+        logger.info("%s: %s of %s/%s", command.by, envelope.action, group, envelope.node)
+        self._worker.tasks.create_task(
+            self._carry_out(command, targets), name=f"{envelope.action} {group}/{envelope.node}"
+        )
+
+    def _targets(self, envelope: Envelope) -> list[Node]:
+        nodes = self._worker.nodes
+        if envelope.node == ALL:
+            return list(nodes.values())
+        node = nodes.get(envelope.node)
+        if node is None:
+            raise CommandRefused(
+                f"there is no node {envelope.node!r} in {self._worker.group}; "
+                f"there are {', '.join(sorted(nodes)) or 'none'}"
+            )
+        return [node]
+
+    # --- carrying out
+
+    async def _carry_out(self, command: Command, targets: list[Node]) -> None:
+        error = None
+        results: dict[str, Result] = {}
+        try:
+            results = await self._results(command, targets)
+        except RecordsLost as lost:
+            error = f"nothing was done: {lost}"
+        self._answers.answer(
+            command.envelope,
+            Reply(
+                id=command.envelope.id,
+                action=command.envelope.action,
+                group=self._worker.group,
+                ok=error is None and all(result.ok for result in results.values()),
+                error=error,
+                results=results,
+            ),
+        )
+
+    async def _results(self, command: Command, targets: list[Node]) -> dict[str, Result]:
+        match command.arguments:
+            case SetMaintenance() as wish:
+                return await self._set_maintenance(command, wish, targets)
+            case SetStarted() as wish:
+                return await self._set_started(wish, targets)
+            case Resync():
+                return await self._resync(command, targets)
+            case Inspect() as wish:
+                found = await asyncio.gather(*(self._inspect(node, wish) for node in targets))
+                return {node.key: result for node, result in zip(targets, found, strict=True)}
+            case other:
+                raise TypeError(f"no such action: {other}")
+
+    async def _set_maintenance(
+        self, command: Command, wish: SetMaintenance, targets: list[Node]
+    ) -> dict[str, Result]:
+        switch = Maintenance(
+            on=wish.maintenance,
+            by=command.by,
+            reason=wish.reason,
+            until=wish.until if wish.maintenance else None,
+        )
+        if (
+            switch.on
+        ):  # at once, and it stays on if it can't be remembered: the gate reads it before every request
+            _switch(targets, switch)
+        await self._worker.recorder.save()
+        if not switch.on:
+            _switch(targets, switch)
+            await self._worker.recorder.save()
+        for node in targets:
+            self._worker.refresh(node)
+        if switch.on:
+            async with asyncio.TaskGroup() as group:
+                for node in targets:
+                    group.create_task(_until_nothing_in_flight(node))
+        return {node.key: _switched(node, switch) for node in targets}
+
+    async def _set_started(self, wish: SetStarted, targets: list[Node]) -> dict[str, Result]:
+        before = {node: node.started for node in targets}
+        for node in targets:
+            node.started = wish.started
+        try:
+            await self._worker.recorder.save()
+        except RecordsLost:
+            for node in targets:
+                node.started = before[node]
+            raise
+        for node in targets:
+            self._worker.refresh(node)
+        return await self._await_all(targets, lambda node: started_or_stopped(node, wanted=wish.started))
+
+    async def _resync(self, command: Command, targets: list[Node]) -> dict[str, Result]:
+        envelope = command.envelope
+        if envelope.id is not None:
+            key = (envelope.user, envelope.id)
+            if key in self._restarts:
+                return await self._await_all(targets, restarted)
+            self._restarts[key] = None
+            if len(self._restarts) > REMEMBERED_RESTARTS:
+                self._restarts.popitem(last=False)
+            await self._worker.recorder.save()
+        for node in targets:
+            if node.maintenance.on or not node.started:
+                continue
+            node.rejected = []
+            node.backoff.forget()
+            node.forced = not node.restarting  # a push that is under way is joined
+            self._worker.refresh(node)
+        return await self._await_all(targets, restarted)
+
+    async def _inspect(self, node: Node, wish: Inspect) -> Result:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(IN_FLIGHT_PATIENCE_S):
+                await node.lock.acquire()
+        except TimeoutError:
+            return Result(
+                ok=False,
+                outcome=Outcome.FAILED,
+                error=f"busy with {node.in_flight or 'a push'}: ask again later",
+            )
+        try:
+            began = loop.time()
+            connection = await self._worker.look(node)
+            took_s = loop.time() - began
+            if connection is not None:
+                connection.close()
+        finally:
+            node.lock.release()
+        self._worker.refresh(node)
+        return inspected(node, latency_s=took_s, with_config=wish.config)
+
+    # --- waiting
+
+    async def _await_all(
+        self, targets: list[Node], result_of: Callable[[Node], Result | None]
+    ) -> dict[str, Result]:
+        deadline = asyncio.get_running_loop().time() + ANSWER_WITHIN_S
+        results = await asyncio.gather(*(self._await(node, result_of, deadline) for node in targets))
+        return {node.key: result for node, result in zip(targets, results, strict=True)}
+
+    async def _await(self, node: Node, result_of: Callable[[Node], Result | None], deadline: float) -> Result:
+        try:
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    if self._worker.is_at_rest(node) and (result := result_of(node)) is not None:
+                        return result
+                    await node.changed.wait()
+        except TimeoutError:
+            return fulfilled(node, Outcome.FAILED, f"not done after {ANSWER_WITHIN_S:g} s, goes on")
+
+
+def _switch(targets: list[Node], switch: Maintenance) -> None:
+    for node in targets:
+        node.maintenance = switch
+
+
+async def _until_nothing_in_flight(node: Node) -> None:
+    try:
+        async with asyncio.timeout(IN_FLIGHT_PATIENCE_S):
+            while node.in_flight is not None:
+                await node.changed.wait()
+    except TimeoutError:
+        pass
+
+
+def _switched(node: Node, switch: Maintenance) -> Result:
+    error = f"still unanswered: {node.in_flight}" if switch.on and node.in_flight else None
+    return Result(ok=True, outcome=Outcome.OK, error=error)

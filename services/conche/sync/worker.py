@@ -1,0 +1,336 @@
+"""One group's worker: it keeps a picture of each node, decides anew whenever the picture changes, and acts."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from conche.bus import Bus
+from conche.contract import (
+    GROUP_SUMMARY,
+    NODE_DESIRED,
+    NODE_OBSERVED,
+    NODE_STATUS,
+    REGISTRY,
+    SERVICE,
+    SERVICE_INSTANCE,
+    SWEEP,
+    DesiredConfig,
+    Maintenance,
+    NodeStatus,
+    Observed,
+    Registry,
+    Service,
+    ServiceBirth,
+)
+from conche.kotekan.addresses import AddressMap
+from conche.kotekan.revision import FingerprintCache
+from conche.settings import Settings
+
+from .decide import Action, Decision
+from .epochs import enter_epoch, restore
+from .judging import Judge
+from .node import Node
+from .picture import Sources
+from .push import Pusher
+from .records import GroupRecord, Recorder, load
+from .rejections import Rejections
+from .status import status_of
+from .tally import Tally
+from .tending import Tender
+from .wishes import Wishes
+
+logger = logging.getLogger(__name__)
+
+SUMMARY_PERIOD_S: Final = 0.2
+"""At most five summaries a second."""
+
+
+class GroupWorker:
+    """Brings each node of one group to what is desired, and says how each one is.
+
+    Parameters
+    ----------
+    group
+        Its group.
+    settings
+        Of all services.
+    cache
+        Fingerprints, shared between groups.
+    """
+
+    def __init__(self, group: str, settings: Settings, *, cache: FingerprintCache) -> None:
+        self.group = group
+        self.nodes: dict[str, Node] = {}
+        self.bus = Bus(settings.broker, service=Service.SYNC, instance=group, scope={"group": group})
+        self.recorder = Recorder(Path(settings.sync.run_dir) / f"sync-{group}.json", self._record)
+        self.finished = asyncio.Event()
+        self._settings = settings
+        self._sources = Sources(group)
+        self._rejections = Rejections()
+        self._tally = Tally()
+        self._summary_due = asyncio.Event()
+        self._disagreeing: set[Node] = set()
+        self._desired: dict[str, DesiredConfig] = {}
+        self._observed: dict[str, Observed] = {}
+        self._remembered = GroupRecord()
+        self._statuses: dict[str, NodeStatus] = {}
+        self._begun = False
+        self._wishes = Wishes(self, root=settings.broker.root)
+        self._judge = Judge(
+            self.bus, sources=self._sources, rejections=self._rejections, settle_s=settings.sync.settle_s
+        )
+        pusher = Pusher(
+            settings=settings.sync,
+            kotekan=settings.kotekan,
+            addresses=AddressMap(settings.kotekan.addresses),
+            cache=cache,
+            gate=self._judge.gate,
+            decide_again=partial(self._judge.decide, pushing=False, patient=False),
+        )
+        self._tender = Tender(
+            pusher,
+            judge=self._judge,
+            recorder=self.recorder,
+            refresh=self.refresh,
+            push_ended=self._follow_entry,
+        )
+        self.look = self._tender.look
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._remembered = load(self.recorder.path)
+        self._wishes.restore(self._remembered.done)
+        self._subscribe()
+        try:
+            async with asyncio.TaskGroup() as self.tasks:
+                self.tasks.create_task(self.recorder.run(), name=f"record {self.group}")
+                self.tasks.create_task(self._begin(), name=f"begin {self.group}")
+                self.tasks.create_task(self._watch_sources(), name=f"watch sources of {self.group}")
+                self.tasks.create_task(self._summarise(), name=f"summarise {self.group}")
+                self.tasks.create_task(self.bus.run(), name=f"bus of {self.group}")
+        finally:
+            for node in self.nodes.values():
+                if node.timer is not None:
+                    node.timer.cancel()
+
+    def _subscribe(self) -> None:
+        self.bus.subscribe(REGISTRY, self.on_registry)
+        self.bus.subscribe(SERVICE, self.on_birth, service=Service.RENDERER)
+        self.bus.subscribe(SERVICE_INSTANCE, self.on_birth, service=Service.POLLER)
+        self.bus.subscribe(NODE_DESIRED, self.on_desired, group=self.group)
+        self.bus.subscribe(NODE_OBSERVED, self.on_observed, group=self.group)
+        self.bus.subscribe(SWEEP, self.on_sweep)
+        self.bus.on_connection(self.refresh_all)
+        self._wishes.subscribe(self.bus)
+
+    async def _begin(self) -> None:
+        """Take over what an earlier worker published; nothing is decided before the picture is complete."""
+        await self.bus.picture_complete()
+        self._statuses = {params["node"]: status for params, status in self.bus.found(NODE_STATUS)}
+        self._begun = True
+        self._follow_registry()
+
+    # --- what comes in
+
+    def on_registry(self, _params: Mapping[str, str], registry: Registry | None) -> None:
+        """Follow the registry."""
+        self._sources.registry = registry
+        self._follow_registry()
+
+    def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None) -> None:
+        """Take that renderer or poller came or went."""
+        self._sources.on_birth(params, birth)
+        self._follow_registry()
+
+    def on_desired(self, params: Mapping[str, str], desired: DesiredConfig | None) -> None:
+        """Take what a node should run."""
+        name = params["node"]
+        if desired is None:
+            self._desired.pop(name, None)
+        else:
+            self._desired[name] = desired
+        node = self.nodes.get(name)
+        if node is not None:
+            before = node.desired.revision if node.desired else None
+            node.desired = desired
+            if desired is None or desired.revision != before:
+                node.problem = None
+                node.poke.set()
+            self.refresh(node)
+
+    def on_observed(self, params: Mapping[str, str], observed: Observed | None) -> None:
+        """Take what the poller saw of a node: it makes the worker look, it decides nothing."""
+        name = params["node"]
+        if observed is None:
+            self._observed.pop(name, None)
+        else:
+            self._observed[name] = observed
+        node = self.nodes.get(name)
+        if node is not None:
+            node.observed = observed
+            if not node.agrees():
+                node.poke.set()
+            self.refresh(node)
+
+    def on_sweep(self, params: Mapping[str, str], sweep: object) -> None:
+        """Look again at each node of which the poller and the worker still see different things."""
+        self._sources.on_sweep(params, sweep, asyncio.get_running_loop().time())
+        for node in self._disagreeing:
+            node.poke.set()
+
+    async def _watch_sources(self) -> None:
+        """Decide anew about all nodes when poller or renderer come or go."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._sources.changed(loop.time()):
+                self._follow_registry()
+                self.refresh_all()
+            await asyncio.sleep(SUMMARY_PERIOD_S)
+
+    # --- the nodes there are
+
+    def _follow_registry(self) -> None:
+        registry = self._sources.registry
+        if not self._begun or registry is None:
+            return
+        entries = registry.groups.get(self.group, {})
+        live = self._sources.renderer_lives()
+        for name, entry in entries.items():
+            node = self.nodes.get(name) or self._admit(name)
+            if live and enter_epoch(node, entry):
+                node.poke.set()
+            self.refresh(node)
+        if live and registry.error is None:
+            for name in self.nodes.keys() - entries.keys():
+                self._dismiss(self.nodes[name])
+            self.bus.clear_unowned(NODE_STATUS, group=self.group)
+            if not entries and self.group not in registry.groups:
+                self.bus.disown(GROUP_SUMMARY, group=self.group)
+                self.bus.clear_unowned(GROUP_SUMMARY, group=self.group)
+                self.finished.set()
+        self._save_soon()
+
+    def _admit(self, name: str) -> Node:
+        registry = self._sources.registry
+        if registry is None:
+            raise RuntimeError("no registry")
+        node = Node(self.group, name, registry.groups[self.group][name])
+        now = asyncio.get_running_loop().time()
+        restore(node, record=self._remembered.nodes.get(name), status=self._statuses.get(name), now=now)
+        node.desired = self._desired.get(name)
+        node.observed = self._observed.get(name)
+        self.nodes[name] = node
+        node.task = self.tasks.create_task(self._tender.tend(node), name=f"tend {node.key}")
+        node.poke.set()
+        self.finished.clear()
+        return node
+
+    def _dismiss(self, node: Node) -> None:
+        """Let a node go that left the registry; a push under way ends at its next write."""
+        node.gone = True
+        del self.nodes[node.name]
+        self._disagreeing.discard(node)
+        self._rejections.remove(node.name)
+        self._tally.remove(node.name)
+        self._summary_due.set()
+        if node.timer is not None:
+            node.timer.cancel()
+        self.bus.disown(NODE_STATUS, group=self.group, node=node.name)
+        self._remembered.nodes.pop(node.name, None)
+        self._statuses.pop(node.name, None)
+        node.tell_change()
+        node.poke.set()
+        logger.info("%s: left the registry", node.key)
+
+    def _follow_entry(self, node: Node) -> None:
+        """Bring a node into an epoch that began while it was being pushed."""
+        entry = self._sources.entry(node.name)
+        if (
+            entry is not None
+            and not node.gone
+            and self._sources.renderer_lives()
+            and enter_epoch(node, entry)
+        ):
+            node.poke.set()
+
+    # --- deciding
+
+    def refresh_all(self) -> None:
+        """Decide anew about every node."""
+        for node in list(self.nodes.values()):
+            self.refresh(node)
+
+    def refresh(self, node: Node) -> None:
+        """Decide anew about a node, say so, and have it tended where there is something to do."""
+        if node.gone:
+            return
+        self._judge.learn(node)
+        if self._rejections.update(node):
+            asyncio.get_running_loop().call_soon(self.refresh_all)
+        decision = self._judge.decide(node)
+        self._say(node, decision)
+        (self._disagreeing.discard if node.agrees() else self._disagreeing.add)(node)
+        if decision.action is not Action.NONE or (node.seen is None and self._judge.may_look(node)):
+            node.poke.set()
+        self._set_timer(node)
+        node.tell_change()
+
+    def is_at_rest(self, node: Node) -> bool:
+        """Return whether nothing is being done about a node, nor about to be."""
+        if node.gone:
+            return True
+        return node.push is None and not node.forced and self._judge.decide(node).action is Action.NONE
+
+    def _say(self, node: Node, decision: Decision) -> None:
+        now = datetime.now(UTC)
+        before = node.state
+        status = status_of(node, decision, retry_s=self._judge.retry_s(node), now=now)
+        if status == node.status:
+            return
+        if node.state is not before:
+            logger.info(
+                "%s: %s -> %s%s", node.key, before, node.state, f", {status.error}" if status.error else ""
+            )
+        node.status = status
+        self._tally.update(node.name, status)
+        self._summary_due.set()
+        self.bus.own(NODE_STATUS, status, group=self.group, node=node.name)
+
+    def _set_timer(self, node: Node) -> None:
+        """Look at the node's picture again when time alone may change it."""
+        if node.timer is not None:
+            node.timer.cancel()
+        due = self._judge.look_again_s(node)
+        loop = asyncio.get_running_loop()
+        node.timer = loop.call_later(due, self._on_timer, node) if due is not None else None
+
+    def _on_timer(self, node: Node) -> None:
+        until = node.maintenance.until
+        if node.maintenance.on and until is not None and datetime.now(UTC) >= until:
+            node.maintenance = Maintenance(on=False, by=node.maintenance.by, reason="its time was over")
+            self._save_soon()
+        self.refresh(node)
+
+    # --- the group
+
+    async def _summarise(self) -> None:
+        while True:
+            await self._summary_due.wait()
+            self._summary_due.clear()
+            if self.nodes:
+                self.bus.own(GROUP_SUMMARY, self._tally.summary(), group=self.group)
+            await asyncio.sleep(SUMMARY_PERIOD_S)
+
+    def _record(self) -> GroupRecord:
+        return GroupRecord(
+            nodes={name: node.record() for name, node in self.nodes.items()},
+            done=self._wishes.restarts_done(),
+        )
+
+    def _save_soon(self) -> None:
+        """Have the file written without waiting for it: losing this costs nothing that can't be seen again."""
+        self.recorder.ask()
