@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 MAX_PAYLOAD: Final = 16_000_000
 """Bytes of one message; the shipped broker takes 20 MB and drops the connection at more."""
 
-RECONNECT_S: Final = (0.1, 5.0)
+RECONNECT_S: Final = (0.1, 2.0)
 """First and longest wait before connecting again [s]; doubled in between, with jitter."""
 
 SENTINEL_SILENCE_S: Final = 10.0

@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from functools import cache
 from types import TracebackType
 from typing import Any, Final, Self
 
 from msgspec import DecodeError, ValidationError
-from msgspec.json import decode, encode
+from msgspec.json import Decoder, encode
 
 from conche.contract import CLIENT_MARK, COMMAND, REPLY, Arguments, Mark, Message, Reply
 from conche.settings import Broker
@@ -22,13 +22,15 @@ from .topics import Topics, covers
 READ_TIMEOUT_S: Final = 10.0
 """A broker that is silent for so long will not send what is retained [s]."""
 
+_NOT_READABLE: Final = (ValidationError, DecodeError, UnicodeDecodeError, RecursionError)
+
 
 class NobodyListens(BusUnavailable):
     """A command for which there is no service to take it."""
 
 
 class Client:
-    """One connection of a person or a script; an async context manager.
+    """One connection of a person or a script; an async context manager, used by one task at a time.
 
     Parameters
     ----------
@@ -41,9 +43,14 @@ class Client:
     def __init__(self, broker: Broker, *, account: str) -> None:
         self.topics = Topics(broker.root)
         self.account = account
+        self.unreadable: dict[str, str] = {}
+        """Topics below the root whose payload `read` could not understand, and why: of another version."""
         self._instance = f"cli-{secrets.token_hex(4)}"
+        self._mark = self.topics.full(CLIENT_MARK.topic(user=account, instance=self._instance))
+        self._reply_to = self.topics.full(REPLY.topic(user=account, id=self._instance))
         self._login = login_of(broker, account=account, client_id=f"conche-{account}-{self._instance}")
-        self._incoming: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._states: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._replies: asyncio.Queue[Incoming] = asyncio.Queue()
         self._link: Link | None = None
 
     async def __aenter__(self) -> Self:
@@ -56,10 +63,13 @@ class Client:
         BusDenied
             The broker refuses the account.
         """
-        self._link = Link(self._login, on_message=self._incoming.put_nowait)
-        await self._link.connect()
-        replies = self.topics.full(REPLY.filter(user=self.account))
-        await self._link.subscribe([Subscription(replies, retained_too=False)])
+        self._link = Link(self._login, on_message=self._put)
+        try:
+            await self._link.connect()
+            await self._link.subscribe([Subscription(self._reply_to, retained_too=False)])
+        except BaseException:
+            await self._link.disconnect()
+            raise
         return self
 
     async def __aexit__(
@@ -68,8 +78,16 @@ class Client:
         """Disconnect."""
         await self._open_link().disconnect()
 
+    def _put(self, message: Incoming) -> None:
+        queue = self._replies if message.topic == self._reply_to else self._states
+        queue.put_nowait(message)
+
+    # --- what is retained
+
     async def read(self, *messages: Message[PayloadT], **only: str) -> list[tuple[dict[str, str], PayloadT]]:
-        """Return what is retained of some kinds of message, complete; what can't be read is left out.
+        """Return what is retained of some kinds of message, complete.
+
+        What can't be understood is left out, and stands in `unreadable`.
 
         Parameters
         ----------
@@ -77,83 +95,130 @@ class Client:
             Kinds, such as ``contract.NODE_STATUS``.
         only
             Values of topic parameters; the others match anything.
+
+        Raises
+        ------
+        BusUnavailable
+            The connection was lost, or the broker sends nothing.
         """
         link = self._open_link()
         filters = {
             m: self.topics.full(m.filter(**{k: v for k, v in only.items() if k in m.parameters}))
             for m in messages
         }
-        mark = self.topics.full(CLIENT_MARK.topic(user=self.account, instance=self._instance))
         nonce = secrets.token_hex(8)
         await link.subscribe(
-            [Subscription(mark, retained_too=False), *(Subscription(f) for f in filters.values())]
+            [Subscription(self._mark, retained_too=False), *(Subscription(f) for f in filters.values())]
         )
-        await link.publish(mark, encode(Mark(nonce=nonce)))
+        await link.publish(self._mark, encode(Mark(nonce=nonce)))
         found: dict[str, tuple[dict[str, str], PayloadT]] = {}
-        async for message in self._until_mark(mark, nonce):
+        async for message in self._until_mark(nonce):
             for kind, topic_filter in filters.items():
                 if covers(topic_filter, message.topic):
                     self._take(kind, message, found)
-        link.unsubscribe([mark, *filters.values()])
+        link.unsubscribe([self._mark, *filters.values()])
         return list(found.values())
 
     def _take(
-        self,
-        kind: Message[PayloadT],
-        message: Incoming,
-        found: dict[str, tuple[dict[str, str], PayloadT]],
+        self, kind: Message[PayloadT], message: Incoming, found: dict[str, tuple[dict[str, str], PayloadT]]
     ) -> None:
-        params = kind.match(self.topics.relative(message.topic))
+        topic = self.topics.relative(message.topic)
+        params = kind.match(topic)
         found.pop(message.topic, None)
-        if params is not None and message.payload:
-            with suppress(ValidationError, DecodeError):
-                found[message.topic] = (params, decode(message.payload, type=kind.payload))
+        self.unreadable.pop(topic, None)
+        if params is None or not message.payload:
+            return
+        try:
+            found[message.topic] = (params, _decoder(kind.payload).decode(message.payload))
+        except _NOT_READABLE as error:
+            self.unreadable[topic] = str(error)
 
-    async def _until_mark(self, mark: str, nonce: str) -> AsyncIterator[Incoming]:
+    async def _until_mark(self, nonce: str) -> AsyncIterator[Incoming]:
         while True:
-            message = await self._next(READ_TIMEOUT_S)
+            message = await self._next(self._states, READ_TIMEOUT_S)
             if message is None:
                 raise BusUnavailable("the broker does not send what it holds: may this account read it?")
-            if message.topic != mark:
+            if message.topic != self._mark:
                 yield message
-            elif decode(message.payload, type=Mark).nonce == nonce:
+            elif _decoder(Mark).decode(message.payload).nonce == nonce:
                 return
 
-    async def command(
-        self, action: str, arguments: Arguments, *, group: str, node: str, timeout: float
-    ) -> AsyncIterator[Reply]:
-        """Send a command and yield the replies to it as they come, until ``timeout`` seconds bring none.
+    # --- commands
 
-        The caller stops when it has all that it expects.
+    async def send(self, action: str, arguments: Arguments, *, group: str, node: str) -> bool:
+        """Send a command; its replies come by `reply`.
 
         Parameters
         ----------
         action
             What is wished for.
         arguments
-            Must bear an ``id``.
+            With an ``id``, so that its replies can be told from others.
         group, node
             Whom it concerns; ``all`` for each.
+
+        Returns
+        -------
+        bool
+            Whether any service was there to take it: a hint, the reply is the truth.
+
+        Raises
+        ------
+        BusUnavailable
+            The connection was lost.
+        BusDenied
+            This account may not send it.
+        """
+        if arguments.id is None:
+            raise ValueError("a command needs an id, so that its replies can be told from others")
+        topic = COMMAND.topic(user=self.account, group=group, node=node, action=action)
+        return await self._open_link().publish(
+            self.topics.full(topic), encode(arguments), response_topic=self._reply_to
+        )
+
+    async def reply(self, *, timeout: float) -> Reply | None:
+        """Return the next reply to any command of this connection, or None when none comes in time.
+
+        Parameters
+        ----------
         timeout
-            How long to wait for the next reply [s].
+            How long to wait [s].
+
+        Raises
+        ------
+        BusUnavailable
+            The connection was lost.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while (message := await self._next(self._replies, deadline - loop.time())) is not None:
+            try:
+                reply: Reply = _decoder(Reply).decode(message.payload)
+            except _NOT_READABLE as error:
+                self.unreadable[self.topics.relative(message.topic)] = str(error)
+                continue
+            return reply
+        return None
+
+    async def command(
+        self, action: str, arguments: Arguments, *, group: str, node: str, timeout: float
+    ) -> AsyncIterator[Reply]:
+        """Send a command once and yield the replies to it as they come, until ``timeout`` seconds bring none.
+
+        The caller stops when it has all that it expects.
 
         Raises
         ------
         NobodyListens
             No service is there to take it.
         """
-        if arguments.id is None:
-            raise ValueError("a command needs an id, so that its replies can be told from others")
-        topic = self.topics.full(COMMAND.topic(user=self.account, group=group, node=node, action=action))
-        if not await self._open_link().publish(topic, encode(arguments)):
+        if not await self.send(action, arguments, group=group, node=node):
             raise NobodyListens(f"nobody takes commands for {group}/{node}: is conche running?")
-        while (message := await self._next(timeout)) is not None:
-            with suppress(ValidationError, DecodeError):
-                reply = decode(message.payload, type=Reply)
-                if reply.id == arguments.id:
-                    yield reply
+        while (reply := await self.reply(timeout=timeout)) is not None:
+            if reply.id == arguments.id:
+                yield reply
 
-    async def _next(self, timeout: float) -> Incoming | None:
+    async def _next(self, queue: asyncio.Queue[Incoming], timeout: float) -> Incoming | None:
         """Return the next message, or None when there is none in time.
 
         Raises
@@ -161,11 +226,13 @@ class Client:
         BusUnavailable, BusDenied
             The connection has ended.
         """
-        getting = asyncio.ensure_future(self._incoming.get())
+        if not queue.empty():
+            return queue.get_nowait()
+        getting = asyncio.ensure_future(queue.get())
         closed = self._open_link().closed
         try:
             waiting: list[asyncio.Future[Any]] = [getting, closed]
-            await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=max(timeout, 0), return_when=asyncio.FIRST_COMPLETED)
             if getting.done():
                 return getting.result()
             if closed.done():
@@ -178,6 +245,11 @@ class Client:
         if self._link is None:
             raise BusUnavailable("not connected to the broker")
         return self._link
+
+
+@cache
+def _decoder(payload: type[PayloadT]) -> Decoder[PayloadT]:
+    return Decoder(payload)
 
 
 __all__ = ["BusDenied", "BusUnavailable", "Client", "NobodyListens"]

@@ -1,5 +1,7 @@
 """How a node comes into a new epoch: in maintenance, and adopted as it is found."""
 
+from datetime import datetime
+
 from conche.contract import Maintenance, NodeStatus, Reach, RegisteredNode
 from conche.kotekan.snapshot import Snapshot
 
@@ -10,7 +12,9 @@ NEW_EPOCH = Maintenance(on=True, by=BY_CONCHE, reason="new epoch: look, then tak
 UNKNOWN_PAST = Maintenance(on=True, by=BY_CONCHE, reason="its switches were lost: look, then take it out")
 
 
-def restore(node: Node, *, record: NodeRecord | None, status: NodeStatus | None, now: float) -> None:
+def restore(
+    node: Node, *, record: NodeRecord | None, status: NodeStatus | None, now: float, wall: datetime
+) -> None:
     """Give a node its switches back: from the file, else from its retained status, else maintenance.
 
     Parameters
@@ -19,11 +23,11 @@ def restore(node: Node, *, record: NodeRecord | None, status: NodeStatus | None,
         To be restored.
     record, status
         What the file and the broker hold of it; of whatever epoch.
-    now
-        Monotonic clock [s].
+    now, wall
+        Monotonic clock [s] and wall clock.
     """
     if record is not None:
-        node.restore(record, now)
+        node.restore(record, now=now, wall=wall)
     elif status is not None:
         node.epoch = status.epoch
         node.started = status.started
@@ -42,7 +46,7 @@ def enter_epoch(node: Node, entry: RegisteredNode) -> bool:
     bool
         Whether the epoch was new to it.
     """
-    if node.push is not None:
+    if node.push is not None or is_past(node, entry):
         return False
     if (node.entry.host, node.entry.port) != (entry.host, entry.port):
         node.seen = node.observed = None  # of another machine
@@ -50,10 +54,15 @@ def enter_epoch(node: Node, entry: RegisteredNode) -> bool:
     if node.epoch == entry.epoch:
         return False
     node.was_started = node.started if node.started is not None else node.was_started
-    node.epoch = entry.epoch
+    node.leave_epoch(entry.epoch)
     node.started = None
     node.maintenance = NEW_EPOCH
     return True
+
+
+def is_past(node: Node, entry: RegisteredNode) -> bool:
+    """Return whether a registry entry is of an epoch that the node has left: an old message."""
+    return entry.epoch in node.past_epochs
 
 
 def adopted(*, was_started: bool, interrupted: bool, seen: Snapshot | None, registered: bool) -> bool | None:

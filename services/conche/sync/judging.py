@@ -51,7 +51,7 @@ class Judge:
         return decide(
             View(
                 pushing=node.restarting if pushing is None else pushing,
-                connected=self._bus.connected,
+                connected=self._bus.connected and node.doubt_until <= _now(),
                 unready=self._unready(node),
                 blind=self._sources.blind(node.observed),
                 desired=desired,
@@ -104,7 +104,7 @@ class Judge:
     def look_again_s(self, node: Node) -> float | None:
         """Return after how long time alone may change the decision about a node [s], or None."""
         now = _now()
-        waits = [self.retry_s(node)]
+        waits = [self.retry_s(node), node.doubt_until - now]
         if node.busy_since is not None:
             waits.append(node.busy_since + BUSY_PATIENCE_S - now)
         if node.running_since is not None:

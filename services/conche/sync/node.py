@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from conche.contract import (
@@ -26,6 +26,9 @@ from .records import NodeRecord, PushStep
 MAX_REJECTIONS: Final = 20
 """Rejections remembered for a node; the oldest go."""
 
+MAX_PAST_EPOCHS: Final = 10
+"""Epochs remembered as left behind; more than a broker's saved messages can span."""
+
 BY_CONCHE: Final = "conche"
 
 
@@ -40,6 +43,7 @@ class Node:
     name: str
     entry: RegisteredNode
     epoch: str = ""
+    past_epochs: list[str] = field(default_factory=list)
     started: bool | None = None
     was_started: bool = False
     maintenance: Maintenance = field(default_factory=lambda: Maintenance(on=True, by=BY_CONCHE))
@@ -48,6 +52,8 @@ class Node:
     backoff: Backoff = field(default_factory=Backoff)
 
     desired: DesiredConfig | None = None
+    doubt_until: float = float("-inf")
+    """The desired config was found on the broker and may be old: nothing is begun on it until then [s]."""
     confirmed: bool = False
     """Whether the desired config, at some time, was a live renderer's."""
     observed: Observed | None = None
@@ -120,10 +126,12 @@ class Node:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def record(self) -> NodeRecord:
-        """Return what must not be forgotten."""
+    def record(self, *, now: float, wall: datetime) -> NodeRecord:
+        """Return what must not be forgotten, at a monotonic time [s] and by the wall clock."""
+        wait_s = self.backoff.wait(self.backoff.revision, now)
         return NodeRecord(
             epoch=self.epoch,
+            past_epochs=self.past_epochs,
             started=self.started,
             was_started=self.was_started,
             maintenance=self.maintenance,
@@ -132,20 +140,29 @@ class Node:
             rejected=self.rejected,
             attempts=self.backoff.attempts,
             attempted=self.backoff.revision,
+            retry_at=wall + timedelta(seconds=wait_s) if wait_s > 0 else None,
         )
 
-    def restore(self, record: NodeRecord, now: float) -> None:
+    def restore(self, record: NodeRecord, *, now: float, wall: datetime) -> None:
         """Take what an earlier worker remembered; a push that it was killed in does not count as an attempt."""
         self.epoch = record.epoch
+        self.past_epochs = list(record.past_epochs)
         self.started = record.started
         self.was_started = record.was_started
         self.maintenance = record.maintenance
         self.proven = record.proven
         self.rejected = list(record.rejected)
         self.interrupted = record.push is not None and record.push.kind is not PushKind.STOP
-        self.backoff.revision = record.attempted
-        self.backoff.attempts = record.attempts
-        self.backoff.end(now, uncounted=record.push is not None)
+        wait_s = (record.retry_at - wall).total_seconds() if record.retry_at else 0.0
+        self.backoff.resume(attempts=record.attempts, revision=record.attempted, wait_s=wait_s, now=now)
+        if record.push is not None:
+            self.backoff.uncount(now)
+
+    def leave_epoch(self, new: str) -> None:
+        """Leave the present epoch for a new one."""
+        if self.epoch:
+            self.past_epochs = [*self.past_epochs, self.epoch][-MAX_PAST_EPOCHS:]
+        self.epoch = new
 
 
 def forbid_in_maintenance(node: Node) -> None:

@@ -48,15 +48,32 @@ class Sources:
         self._heard: _Heard | None = None
         self._now = 0.0
         self._last: tuple[object, ...] = ()
+        self._superseded: set[str] = set()
+        """Boots of renderers that had a successor: what bears one is an old message, or an old last will."""
 
     def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None) -> None:
         """Take that renderer or poller came or went."""
         if params["service"] == Service.RENDERER:
-            self._renderer = birth
+            if birth is not None and self._is_current(birth.boot, self._renderer):
+                self._renderer = birth
         elif birth is None:
             self._pollers.pop(params["instance"], None)
         else:
             self._pollers[params["instance"]] = birth
+
+    def on_registry(self, registry: Registry | None) -> bool:
+        """Take the registry; return whether it is to be followed. An absent one changes nothing."""
+        if registry is None or not self._is_current(registry.boot, self.registry):
+            return False
+        self.registry = registry
+        return True
+
+    def _is_current(self, boot: str, before: Registry | ServiceBirth | None) -> bool:
+        if boot in self._superseded:
+            return False
+        if before is not None and before.boot != boot:
+            self._superseded.add(before.boot)
+        return True
 
     def on_sweep(self, params: Mapping[str, str], sweep: object, now: float) -> None:
         """Take a poller's heartbeat, heard at a monotonic time [s]."""

@@ -44,6 +44,10 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     rejected: list[Rejection] = field(default_factory=list)
     attempts: int = 0
     attempted: str | None = None
+    """Revision that the attempts were made for."""
+    retry_at: Time | None = None
+    past_epochs: list[str] = field(default_factory=list)
+    """Epochs left behind: a broker that comes back with old messages must not bring one back."""
 
 
 class GroupRecord(Struct, frozen=True, kw_only=True):

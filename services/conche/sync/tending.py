@@ -145,8 +145,8 @@ class Tender:
         node.forced = False
         if push is None:
             return
-        if push.kind is not PushKind.STOP:
-            node.backoff.end(now, uncounted=not counted)
+        if not counted:
+            node.backoff.uncount(now)
         node.last_push = LastPush(
             kind=push.kind,
             at=push.at,

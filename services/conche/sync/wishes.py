@@ -173,14 +173,16 @@ class Wishes:
             reason=wish.reason,
             until=wish.until if wish.maintenance else None,
         )
-        if (
-            switch.on
-        ):  # at once, and it stays on if it can't be remembered: the gate reads it before every request
-            _switch(targets, switch)
-        await self._worker.recorder.save()
-        if not switch.on:
-            _switch(targets, switch)
+        before = {node: node.maintenance for node in targets}
+        for node in targets:  # at once: the gate reads it before every request
+            node.maintenance = switch
+            node.backoff.forget()
+        try:
             await self._worker.recorder.save()
+        except RecordsLost:
+            for node in targets:
+                node.maintenance = switch if switch.on else before[node]  # the safe side
+            raise
         for node in targets:
             self._worker.refresh(node)
         if switch.on:
@@ -193,6 +195,7 @@ class Wishes:
         before = {node: node.started for node in targets}
         for node in targets:
             node.started = wish.started
+            node.backoff.forget()
         try:
             await self._worker.recorder.save()
         except RecordsLost:
@@ -262,11 +265,6 @@ class Wishes:
                     await node.changed.wait()
         except TimeoutError:
             return fulfilled(node, Outcome.FAILED, f"not done after {ANSWER_WITHIN_S:g} s, goes on")
-
-
-def _switch(targets: list[Node], switch: Maintenance) -> None:
-    for node in targets:
-        node.maintenance = switch
 
 
 async def _until_nothing_in_flight(node: Node) -> None:

@@ -49,6 +49,11 @@ SUMMARY_PERIOD_S: Final = 0.2
 """At most five summaries a second."""
 
 
+DOUBT_S: Final = 4.0
+"""What is found on the broker at a connection may be older than what its owner has: a renderer that lost the
+broker too is back within this [s]."""
+
+
 class GroupWorker:
     """Brings each node of one group to what is desired, and says how each one is.
 
@@ -75,10 +80,13 @@ class GroupWorker:
         self._summary_due = asyncio.Event()
         self._disagreeing: set[Node] = set()
         self._desired: dict[str, DesiredConfig] = {}
+        self._found_desired: set[str] = set()
+        """Nodes whose desired config was found on the broker, not heard from the renderer."""
         self._observed: dict[str, Observed] = {}
         self._remembered = GroupRecord()
         self._statuses: dict[str, NodeStatus] = {}
         self._begun = False
+        self._doubt_until = float("-inf")
         self._wishes = Wishes(self, root=settings.broker.root)
         self._judge = Judge(
             self.bus, sources=self._sources, rejections=self._rejections, settle_s=settings.sync.settle_s
@@ -138,8 +146,10 @@ class GroupWorker:
 
     def on_registry(self, _params: Mapping[str, str], registry: Registry | None) -> None:
         """Follow the registry."""
-        self._sources.registry = registry
-        self._follow_registry()
+        if self._sources.on_registry(registry):
+            if not self.bus.connected:
+                self._doubt_until = asyncio.get_running_loop().time() + DOUBT_S
+            self._follow_registry()
 
     def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None) -> None:
         """Take that renderer or poller came or went."""
@@ -147,28 +157,34 @@ class GroupWorker:
         self._follow_registry()
 
     def on_desired(self, params: Mapping[str, str], desired: DesiredConfig | None) -> None:
-        """Take what a node should run."""
-        name = params["node"]
+        """Take what a node should run; one that is absent changes nothing, the registry tells who is gone."""
         if desired is None:
-            self._desired.pop(name, None)
-        else:
-            self._desired[name] = desired
+            return
+        name = params["node"]
+        self._desired[name] = desired
+        (self._found_desired.discard if self.bus.connected else self._found_desired.add)(name)
         node = self.nodes.get(name)
         if node is not None:
-            before = node.desired.revision if node.desired else None
-            node.desired = desired
-            if desired is None or desired.revision != before:
-                node.problem = None
-                node.poke.set()
+            self._desire(node, desired)
             self.refresh(node)
+
+    def _desire(self, node: Node, desired: DesiredConfig | None) -> None:
+        changed = desired is not None and (node.desired is None or node.desired.revision != desired.revision)
+        node.desired = desired
+        if node.name not in self._found_desired:
+            node.doubt_until = float("-inf")
+        elif changed:
+            node.doubt_until = asyncio.get_running_loop().time() + DOUBT_S
+        if changed:
+            node.problem = None
+            node.poke.set()
 
     def on_observed(self, params: Mapping[str, str], observed: Observed | None) -> None:
         """Take what the poller saw of a node: it makes the worker look, it decides nothing."""
-        name = params["node"]
         if observed is None:
-            self._observed.pop(name, None)
-        else:
-            self._observed[name] = observed
+            return
+        name = params["node"]
+        self._observed[name] = observed
         node = self.nodes.get(name)
         if node is not None:
             node.observed = observed
@@ -185,8 +201,11 @@ class GroupWorker:
     async def _watch_sources(self) -> None:
         """Decide anew about all nodes when poller or renderer come or go."""
         loop = asyncio.get_running_loop()
+        was_certain = True
         while True:
-            if self._sources.changed(loop.time()):
+            certain = loop.time() >= self._doubt_until
+            if self._sources.changed(loop.time()) or certain is not was_certain:
+                was_certain = certain
                 self._follow_registry()
                 self.refresh_all()
             await asyncio.sleep(SUMMARY_PERIOD_S)
@@ -204,7 +223,8 @@ class GroupWorker:
             if live and enter_epoch(node, entry):
                 node.poke.set()
             self.refresh(node)
-        if live and registry.error is None:
+        certain = asyncio.get_running_loop().time() >= self._doubt_until
+        if live and certain and registry.error is None:
             for name in self.nodes.keys() - entries.keys():
                 self._dismiss(self.nodes[name])
             self.bus.clear_unowned(NODE_STATUS, group=self.group)
@@ -219,9 +239,14 @@ class GroupWorker:
         if registry is None:
             raise RuntimeError("no registry")
         node = Node(self.group, name, registry.groups[self.group][name])
-        now = asyncio.get_running_loop().time()
-        restore(node, record=self._remembered.nodes.get(name), status=self._statuses.get(name), now=now)
-        node.desired = self._desired.get(name)
+        restore(
+            node,
+            record=self._remembered.nodes.get(name),
+            status=self._statuses.get(name),
+            now=asyncio.get_running_loop().time(),
+            wall=datetime.now(UTC),
+        )
+        self._desire(node, self._desired.get(name))
         node.observed = self._observed.get(name)
         self.nodes[name] = node
         node.task = self.tasks.create_task(self._tender.tend(node), name=f"tend {node.key}")
@@ -240,8 +265,9 @@ class GroupWorker:
         if node.timer is not None:
             node.timer.cancel()
         self.bus.disown(NODE_STATUS, group=self.group, node=node.name)
-        self._remembered.nodes.pop(node.name, None)
-        self._statuses.pop(node.name, None)
+        self._remembered.nodes[node.name] = node.record(
+            now=asyncio.get_running_loop().time(), wall=datetime.now(UTC)
+        )
         node.tell_change()
         node.poke.set()
         logger.info("%s: left the registry", node.key)
@@ -326,8 +352,9 @@ class GroupWorker:
             await asyncio.sleep(SUMMARY_PERIOD_S)
 
     def _record(self) -> GroupRecord:
+        now, wall = asyncio.get_running_loop().time(), datetime.now(UTC)
         return GroupRecord(
-            nodes={name: node.record() for name, node in self.nodes.items()},
+            nodes={name: node.record(now=now, wall=wall) for name, node in self.nodes.items()},
             done=self._wishes.restarts_done(),
         )
 

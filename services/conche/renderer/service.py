@@ -1,0 +1,147 @@
+"""The renderer's service: what the config directory says goes to the broker, and only what has changed."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from conche.settings import Renderer
+
+from .answering import Groups
+from .epoch import EpochFile
+from .journal import Journal
+from .nodes import FILE as NODES_FILE
+from .nodes import Node, Nodes, read_nodes
+from .publisher import Bus, Publisher
+from .registry import RegistryKeeper
+from .render import Rendered, Rendering
+from .watch import watch
+from .worklist import Worklist
+
+logger = logging.getLogger(__name__)
+
+SLICE_S: Final = 0.1
+"""After rendering for this long, what is ready is published and changed files are looked at [s]."""
+
+RIPE_S: Final = 0.3
+"""A file that was written to within this time may be half written: it is looked at again later [s]."""
+
+MAX_UNRIPE_LOOKS: Final = 10
+"""Looks after which a file that is written to all the time is taken as it is."""
+
+
+class RendererService:
+    """Keeps registry and desired configs on the broker as the config directory has them.
+
+    Parameters
+    ----------
+    bus
+        The broker.
+    settings
+        Where the directories are.
+    """
+
+    def __init__(self, *, bus: Bus, settings: Renderer) -> None:
+        self._bus = bus
+        self._root = settings.configs
+        self._rendering = Rendering(settings.configs)
+        self._registry = RegistryKeeper(
+            boot=bus.boot, epochs=EpochFile(settings.run_dir, policy=settings.on_registry_change)
+        )
+        self._publish = Publisher(bus)
+        self._work = Worklist()
+        self._journal = Journal()
+        self._hinted = asyncio.Event()
+        self._unripe_looks = 0
+        self._nodes_known = False
+        self._nothing_there = False
+        self._error: str | None = None
+
+    def groups(self) -> Groups:
+        """Return the groups of the registry that was published."""
+        return self._publish.groups
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._bus.run(), name="hold the connection")
+            group.create_task(watch(self._root, self._hinted.set), name="watch files")
+            group.create_task(self._keep_published(), name="render")
+
+    async def _keep_published(self) -> None:
+        await self._bus.picture_complete()
+        await self._take_nodes()
+        while True:
+            if self._work and not self._nothing_there:
+                await self._render_some()
+            else:
+                await self._hinted.wait()
+            if self._hinted.is_set():
+                self._hinted.clear()
+                await self._look()
+
+    async def _look(self) -> None:
+        """See which files have changed, and whom that concerns."""
+        ripe_s = RIPE_S if self._unripe_looks < MAX_UNRIPE_LOOKS else 0.0
+        changes = await asyncio.to_thread(self._rendering.files.refresh, ripe_s=ripe_s)
+        self._unripe_looks = self._unripe_looks + 1 if changes.unripe else 0
+        if changes.unripe:
+            asyncio.get_running_loop().call_later(RIPE_S, self._hinted.set)
+        self._work.files_changed(changes.names)
+        if NODES_FILE in changes.names:
+            await self._take_nodes()
+
+    async def _take_nodes(self) -> None:
+        """Publish the registry; where nodes.yaml can't be understood, nodes and configs stay as they are."""
+        nodes = await asyncio.to_thread(read_nodes, self._rendering.files)
+        published = None if self._nodes_known else self._publish.last_registry()
+        # No nodes.yaml: the directory is away or being replaced, which says nothing about any config.
+        self._nothing_there = nodes.missing
+        registry = await asyncio.to_thread(self._registry.take, nodes, published=published)
+        self._publish.registry(registry)
+        self._tell(nodes)
+        if nodes.error is None:
+            self._nodes_known = True
+            self._work.set_nodes(nodes)
+            self._publish.gone(nodes)
+            self._finish_pass()
+        elif not self._nodes_known:
+            self._publish.unknown(registry)
+
+    def _tell(self, nodes: Nodes) -> None:
+        """Log what is new about nodes.yaml."""
+        if nodes.error is None:
+            again = " again" if self._error else ""
+            count = sum(1 for _ in nodes)
+            logger.info(
+                "%s: understood%s: %d nodes in %d groups", NODES_FILE, again, count, len(nodes.groups)
+            )
+        for problem in nodes.problems:
+            logger.warning("%s", problem)
+        self._error = nodes.error
+
+    async def _render_some(self) -> None:
+        """Render for a while and publish what is ready; the rest stays on the list."""
+        for rendered in await asyncio.to_thread(_render_for, self._rendering, self._work.stale()):
+            self._journal.note(rendered, self._work.finish(rendered))
+            self._publish.desired(rendered)
+        self._finish_pass()
+
+    def _finish_pass(self) -> None:
+        """Once everything is rendered, tell what was new, and forget what no node needs any more."""
+        if not self._work:
+            self._journal.tell()
+            self._publish.all_said()
+            self._rendering.files.keep(self._work.reads() | {NODES_FILE})
+
+
+def _render_for(rendering: Rendering, nodes: Sequence[Node], seconds: float = SLICE_S) -> list[Rendered]:
+    """Render nodes, at least one, until the time is over."""
+    until = time.monotonic() + seconds
+    done = []
+    for node in nodes:
+        done.append(rendering.render(node))
+        if time.monotonic() >= until:
+            break
+    return done

@@ -1,0 +1,245 @@
+"""The worker against a real broker, the real other services, and a simulated cluster."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from conche import contract
+from conche.contract import NodeState, Outcome, Resync, SetMaintenance, SetStarted
+
+from .stack import Stack, converged, running_stack
+
+WRITES = ("kill", "start", "update", "stop")
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    async with running_stack(tmp_path, {"cx": 3}, speed=3) as running:
+        yield running
+
+
+async def writes(stack: Stack, node: str, since: int = 0) -> list[str]:
+    return [e.what for e in await stack.books(node, since=since) if e.what in WRITES]
+
+
+async def now(stack: Stack) -> int:
+    return (await stack.sim.books(limit=1)).last
+
+
+async def test_nodes_come_up_in_maintenance_and_not_one_write_reaches_them(stack: Stack):
+    found = await stack.statuses()
+    assert all(s.maintenance.on and s.started is False for s in found.values())
+    await stack.sim.order("cx/cx1", "restart")
+    replies = await stack.command("resync", Resync(), "cx/cx1")
+    assert replies["cx"].results["cx/cx1"].outcome is Outcome.HELD
+    assert [e for e in await stack.books() if e.what in WRITES] == []
+
+
+async def test_taken_out_of_maintenance_and_started_they_run_what_is_desired(stack: Stack):
+    replies = await stack.command("set_started", SetStarted(started=True))
+    assert {r.outcome for r in replies["cx"].results.values()} == {Outcome.HELD}
+    assert not replies["cx"].ok
+    await stack.command("set_maintenance", SetMaintenance(maintenance=False))
+    replies = await stack.command("set_started", SetStarted(started=True))
+    assert replies["cx"].ok
+    found = await stack.until(lambda s: all(converged(x) for x in s.values()))
+    for name in found:
+        assert await writes(stack, name) == ["start"]
+
+
+async def test_base_drift_is_mended_by_one_restart(stack: Stack):
+    await stack.start_all()
+    before = await now(stack)
+    await stack.sim.fault("cx/cx1", "drift", path="depth", value=5)
+    await stack.until(lambda s: s["cx/cx1"].last_push.kind == "restart" and converged(s["cx/cx1"]))
+    assert await writes(stack, "cx/cx1", before) == ["kill", "start"]
+    assert await writes(stack, "cx/cx2", before) == []
+
+
+async def test_drift_of_values_is_posted_and_not_restarted(stack: Stack):
+    await stack.start_all()
+    before = await now(stack)
+    await stack.sim.fault("cx/cx1", "drift", path="gains/coeff", value=2.5)
+    await stack.until(lambda s: s["cx/cx1"].last_push.kind == "update" and converged(s["cx/cx1"]))
+    assert await writes(stack, "cx/cx1", before) == ["update"]
+
+
+async def test_a_node_that_dies_is_brought_back(stack: Stack):
+    await stack.start_all()
+    before = await now(stack)
+    await stack.sim.order("cx/cx1", "sigkill")
+    await asyncio.sleep(1)
+    await stack.until(lambda s: converged(s["cx/cx1"]) and s["cx/cx1"].attempts == 2)
+    assert await writes(stack, "cx/cx1", before) == ["start"]
+
+
+async def test_drift_in_maintenance_is_shown_and_left_alone(stack: Stack):
+    await stack.start_all()
+    await stack.command(
+        "set_maintenance", SetMaintenance(maintenance=True, reason="a person is at it"), "cx/cx1"
+    )
+    before = await now(stack)
+    await stack.sim.fault("cx/cx1", "drift", path="depth", value=5)
+    found = await stack.until(lambda s: s["cx/cx1"].drift.base)
+    assert found["cx/cx1"].drift.paths == ["depth: desired 4, runs 5"]
+    assert found["cx/cx1"].state is NodeState.STARTED
+    assert found["cx/cx1"].maintenance.by == "operator"
+    await asyncio.sleep(3)
+    assert await writes(stack, "cx/cx1", before) == []
+    await stack.command("set_maintenance", SetMaintenance(maintenance=False), "cx/cx1")
+    await stack.until(lambda s: converged(s["cx/cx1"]))
+
+
+async def test_a_rejected_config_is_held_with_kotekans_words_and_running_nodes_stay_untouched(stack: Stack):
+    await stack.start_all()
+    before = await now(stack)
+    await stack.sim.fault("cx/cx1", "die")  # idle, so that it is the one that is given the bad config
+    await stack.sim.fault("cx/*", "reject_start", words="The buffer named X doesn't exist!")
+    await stack.command("set_maintenance", SetMaintenance(maintenance=True), "cx/cx3")
+    await stack.command("set_started", SetStarted(started=False), "cx/cx2")
+    stack.write_vars(depth=7, coeff=1.0)
+    await stack.command("set_started", SetStarted(started=True), "cx/cx2")
+    found = await stack.until(
+        lambda s: s["cx/cx1"].state is NodeState.FAILED and s["cx/cx2"].state is NodeState.FAILED, 30
+    )
+    assert "The buffer named X doesn't exist!" in found["cx/cx1"].error
+    assert await writes(stack, "cx/cx3", before) == []
+    count = len([w for n in ("cx/cx1", "cx/cx2") for w in await writes(stack, n, before) if w == "start"])
+    await asyncio.sleep(5)
+    again = len([w for n in ("cx/cx1", "cx/cx2") for w in await writes(stack, n, before) if w == "start"])
+    assert again == count  # no restart loop
+    await stack.sim.clear()
+    stack.write_vars(depth=8, coeff=1.0)
+    await stack.until(lambda s: converged(s["cx/cx1"]) and converged(s["cx/cx2"]))
+
+
+async def test_a_rejection_is_lifted_by_resync(stack: Stack):
+    await stack.start_all()
+    await stack.sim.fault("cx/cx1", "reject_start", words="no")
+    stack.write_vars(depth=9, coeff=1.0)
+    await stack.until(lambda s: s["cx/cx1"].state is NodeState.FAILED)
+    await stack.sim.clear("cx/cx1")
+    replies = await stack.command("resync", Resync(), "cx/cx1")
+    assert replies["cx"].ok
+    found = await stack.until(lambda s: converged(s["cx/cx1"]))
+    assert found["cx/cx1"].rejected == []
+
+
+async def test_a_refused_value_costs_one_node_one_restart_and_no_other_anything(stack: Stack):
+    await stack.start_all()
+    await stack.sim.fault("cx/*", "reject_value", endpoint="gains", key="coeff", greater=100.0)
+    before = await now(stack)
+    stack.write_vars(depth=4, coeff=200.0)
+    await stack.until(
+        lambda s: (
+            any(x.state is NodeState.FAILED for x in s.values())
+            and all(x.error and "gains" in x.error for x in s.values())
+        ),
+        30,
+    )
+    await asyncio.sleep(2)
+    found = await stack.statuses()
+    failed = [name for name, s in found.items() if s.state is NodeState.FAILED]
+    posted = [e.node for e in await stack.books(since=before, what="update")]
+    assert sorted(posted) == sorted(failed)  # each that was given the value was given it once
+    for name in set(found) - set(failed):
+        assert found[name].state is NodeState.STARTED
+        assert await writes(stack, name, before) == []
+
+
+async def test_a_stopped_node_is_killed_once_and_stays_idle(stack: Stack):
+    await stack.start_all()
+    before = await now(stack)
+    replies = await stack.command("set_started", SetStarted(started=False), "cx/cx1")
+    assert replies["cx"].ok
+    found = await stack.until(lambda s: s["cx/cx1"].state is NodeState.STOPPED)
+    assert found["cx/cx1"].started is False
+    await asyncio.sleep(3)
+    assert await writes(stack, "cx/cx1", before) == ["kill"]
+
+
+async def test_a_broken_config_file_stops_no_node_and_starts_none(stack: Stack):
+    await stack.start_all()
+    before = await now(stack)
+    (stack.configs / "cx" / "base.j2").write_text("log_level: [")
+    found = await stack.until(lambda s: all(x.error for x in s.values()))
+    assert all("cx/base.j2" in s.error and s.state is NodeState.STARTED for s in found.values())
+    replies = await stack.command("set_started", SetStarted(started=False), "cx/cx1")
+    assert replies["cx"].ok
+    assert await writes(stack, "cx/cx2", before) == []
+
+
+async def test_inspect_reads_the_node_and_tells_every_difference(stack: Stack):
+    await stack.start_all()
+    await stack.command("set_maintenance", SetMaintenance(maintenance=True))
+    await stack.sim.fault("cx/cx1", "drift", path="gains/coeff", value=2)
+    replies = await stack.command("inspect", contract.Inspect(config=True), "cx/cx1")
+    inspection = replies["cx"].results["cx/cx1"].inspection
+    assert inspection.paths == ["gains/coeff: desired 1.0 (float), runs 2 (integer)"]
+    assert contract.as_object(inspection.config)["gains"]["coeff"] == 2
+
+
+async def test_a_hung_node_is_busy_and_keeps_its_state(stack: Stack):
+    await stack.start_all()
+    await stack.sim.fault("cx/cx1", "hang", seconds=8)
+    found = await stack.until(lambda s: s["cx/cx1"].error is not None)
+    assert found["cx/cx1"].state is NodeState.STARTED
+    assert "no answer within" in found["cx/cx1"].error
+    await stack.until(lambda s: s["cx/cx1"].error is None)
+
+
+async def test_a_node_that_is_gone_from_the_registry_is_cleared_and_one_that_is_new_is_in_maintenance(
+    stack: Stack,
+):
+    await stack.start_all()
+    stack.write_nodes(["cx/cx1", "cx/cx2"])
+    stack.nodes.pop("cx/cx3")
+    found = await stack.until(lambda s: "cx/cx3" not in s and all(x.maintenance.on for x in s.values()))
+    assert all(s.started for s in found.values())  # adopted as they run
+    stack.write_nodes(["cx/cx1", "cx/cx2", "cx/cx3"])
+    found = await stack.until(lambda s: "cx/cx3" in s and s["cx/cx3"].started is not None)
+    assert found["cx/cx3"].maintenance.on
+    assert found["cx/cx3"].started is True
+
+
+async def test_without_a_poller_every_node_is_unknown_and_nothing_is_done(stack: Stack):
+    await stack.start_all()
+    stack.processes["poller"].stop()
+    before = await now(stack)
+    await stack.sim.fault("cx/cx1", "drift", path="depth", value=5)
+    found = await stack.until(lambda s: all(x.state is NodeState.UNKNOWN for x in s.values()))
+    assert "poller" in found["cx/cx1"].error
+    assert await writes(stack, "cx/cx1", before) == []
+    stack.processes["poller"].start()
+    await stack.until(lambda s: all(converged(x) for x in s.values()))
+
+
+async def test_switches_survive_the_death_of_every_service_within_an_epoch(stack: Stack):
+    await stack.start_all()
+    await stack.command("set_maintenance", SetMaintenance(maintenance=True, reason="keep"), "cx/cx2")
+    await stack.command("set_started", SetStarted(started=False), "cx/cx3")
+    for process in stack.processes.values():
+        process.send(9)
+    await asyncio.sleep(2)
+    found = await stack.until(
+        lambda s: converged(s["cx/cx1"]) and converged(s["cx/cx2"]) and s["cx/cx3"].state is NodeState.STOPPED
+    )
+    assert (found["cx/cx2"].maintenance.on, found["cx/cx2"].maintenance.reason) == (True, "keep")
+    assert found["cx/cx3"].started is False
+    assert not found["cx/cx1"].maintenance.on
+
+
+async def test_when_the_stack_starts_anew_every_node_is_in_maintenance_and_runs_on(stack: Stack):
+    await stack.start_all()
+    before = await now(stack)
+    for process in stack.processes.values():
+        process.stop()
+    for file in (stack.folder / "run").iterdir():
+        file.unlink()
+    for process in stack.processes.values():
+        process.start()
+    found = await stack.until(lambda s: all(x.maintenance.on and x.started for x in s.values()))
+    assert all(s.state is NodeState.STARTED for s in found.values())
+    assert [e for e in await stack.books(since=before) if e.what in WRITES] == []

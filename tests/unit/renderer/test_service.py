@@ -1,0 +1,316 @@
+"""In real time, on a real directory, against a bus that is a dictionary."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from msgspec.json import decode
+
+from conche.contract import NODE_DESIRED, REGISTRY, DesiredConfig, Message, RegisteredNode, Registry
+from conche.renderer import service as module
+from conche.renderer import watch
+from conche.renderer.publisher import PayloadT
+from conche.renderer.service import RendererService
+from conche.settings import Renderer
+
+from .directory import ONE_NODE, ConfigDirectory
+
+TWO_NODES = "groups: {cx: {cx1: {host: h1}, cx2: {host: h2}}}\n"
+LEFT = Registry(boot="old", groups={"cx": {"cx1": RegisteredNode(host="h1", port=12048, epoch="e")}})
+
+
+class FakeBus:
+    """Holds what is owned, and tells the order in which it was."""
+
+    def __init__(self, boot: str = "me") -> None:
+        self.boot = boot
+        self.left: dict[str, Any] = {}
+        self.held: dict[str, Any] = {}
+        self.log: list[str] = []
+        self.cleared: set[str] = set()
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def picture_complete(self) -> None:
+        await asyncio.sleep(0)
+
+    def own(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> None:
+        topic = message.topic(**params)
+        if self.held.get(topic) != payload:
+            self.log.append(topic)
+        self.held[topic] = payload
+
+    def disown(self, message: Message[PayloadT], **params: str) -> None:
+        self.held.pop(message.topic(**params), None)
+        self.log.append(f"cleared {message.topic(**params)}")
+
+    def found(self, message: Message[PayloadT]) -> list[tuple[dict[str, str], PayloadT]]:
+        found = ((message.match(topic), payload) for topic, payload in self.left.items())
+        return [(params, payload) for params, payload in found if params is not None]
+
+    def clear_unowned(self, message: Message[PayloadT], **only: str) -> None:
+        self.cleared.add(message.filter(**only))
+        self.log.append(f"clear {message.filter(**only)}")
+
+    @property
+    def registry(self) -> Registry:
+        registry: Registry = self.held[REGISTRY.topic()]
+        return registry
+
+    def desired(self, node: str = "cx1") -> DesiredConfig:
+        desired: DesiredConfig = self.held[NODE_DESIRED.topic(group="cx", node=node)]
+        return desired
+
+    def config(self, node: str = "cx1") -> Any:
+        return decode(self.desired(node).config)
+
+
+class World:
+    def __init__(self, configs: ConfigDirectory) -> None:
+        self.configs = configs
+        self.bus = FakeBus()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        settings = Renderer(configs=self.configs.root, run_dir=self.configs.root.parent / "run")
+        self._task = asyncio.create_task(RendererService(bus=self.bus, settings=settings).run())
+
+    async def restart(self) -> None:
+        await self.stop()
+        held = self.bus.held
+        self.bus = FakeBus(boot="next")
+        self.bus.left = held
+        self.start()
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            assert self._task.cancelled()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(3):
+            while not self._met(condition):
+                assert self._task is None or not self._task.done(), self._task
+                await asyncio.sleep(0.01)
+
+    @staticmethod
+    def _met(condition: Callable[[], object]) -> bool:
+        try:
+            return bool(condition())
+        except KeyError:
+            return False
+
+
+@pytest.fixture
+async def world(configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(module, "RIPE_S", 0.05)
+    monkeypatch.setattr(watch, "LOOK_S", 0.1)
+    configs.write("cx/cx1.yaml", "x: 1")
+    configs.write("cx/cx2.yaml", "y: {{ node.name }}")
+    made = World(configs)
+    yield made
+    await made.stop()
+
+
+async def test_registry_comes_first_and_clearing_last(world: World) -> None:
+    world.configs.write("nodes.yaml", TWO_NODES)
+    world.start()
+    await world.until(lambda: world.bus.cleared)
+    assert world.bus.log == ["registry", "desired/cx/cx1", "desired/cx/cx2", "clear desired/+/+"]
+    desired = world.bus.desired("cx2")
+    assert (desired.boot, desired.source, desired.error) == ("me", "cx/cx2.yaml", None)
+    assert desired.revision
+    assert desired.base
+    assert world.bus.config("cx2") == {"y": "cx2"}
+
+
+async def test_only_nodes_that_depend_on_a_changed_file_are_rendered(world: World) -> None:
+    world.configs.write("nodes.yaml", TWO_NODES)
+    world.start()
+    await world.until(lambda: world.bus.cleared)
+    world.bus.log.clear()
+    world.configs.write("cx/cx2.yaml", "y: 2")
+    await world.until(lambda: world.bus.config("cx2") == {"y": 2})
+    assert "desired/cx/cx1" not in world.bus.log
+
+
+async def test_broken_template_publishes_an_error_and_no_config_and_recovers(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.start()
+    await world.until(lambda: world.bus.config() == {"x": 1})
+    world.configs.write("cx/cx1.yaml", "x: {{ foo }}")
+    await world.until(lambda: world.bus.desired().error)
+    desired = world.bus.desired()
+    assert (desired.revision, desired.base, bytes(desired.config)) == (None, None, b"null")
+    assert desired.source == "cx/cx1.yaml"
+    assert caplog.text.count("'foo' is undefined") == 1
+    world.configs.write("cx/cx1.yaml", "x: 2")
+    await world.until(lambda: world.bus.config() == {"x": 2})
+    assert world.bus.desired().error is None
+
+
+async def test_stored_values_that_appear_are_merged(world: World) -> None:
+    world.configs.write("cx/cx1.yaml", "b: {kotekan_update_endpoint: json, v: 1}")
+    world.start()
+    await world.until(world.bus.desired)
+    world.configs.write(".updatable/cx/cx1.json", '{"b": {"v": 2}}')
+    await world.until(lambda: world.bus.config()["b"]["v"] == 2)
+
+
+async def test_new_node_begins_an_epoch_before_its_config_is_rendered(world: World) -> None:
+    world.start()
+    await world.until(world.bus.desired)
+    before = world.bus.registry.groups["cx"]["cx1"].epoch
+    world.bus.log.clear()
+    world.configs.write("nodes.yaml", TWO_NODES)
+    await world.until(lambda: world.bus.desired("cx2"))
+    assert world.bus.log[:2] == ["registry", "desired/cx/cx2"]
+    assert world.bus.registry.groups["cx"]["cx1"].epoch != before
+
+
+async def test_desired_of_a_removed_node_is_cleared(world: World) -> None:
+    world.configs.write("nodes.yaml", TWO_NODES)
+    world.start()
+    await world.until(lambda: world.bus.desired("cx2"))
+    world.configs.write("nodes.yaml", ONE_NODE)
+    await world.until(lambda: "desired/cx/cx2" not in world.bus.held)
+    assert world.bus.config() == {"x": 1}
+
+
+async def test_broken_registry_keeps_nodes_and_configs_and_says_so(world: World) -> None:
+    world.start()
+    await world.until(world.bus.desired)
+    good = world.bus.registry
+    world.configs.write("nodes.yaml", "groups: [")
+    await world.until(lambda: world.bus.registry.error)
+    assert world.bus.registry.groups == good.groups
+    world.configs.write("cx/cx1.yaml", "x: 2")
+    await world.until(lambda: world.bus.config() == {"x": 2})
+    world.configs.write("nodes.yaml", ONE_NODE)
+    await world.until(lambda: world.bus.registry == good)
+
+
+async def test_directory_that_goes_away_changes_no_config(world: World) -> None:
+    world.start()
+    await world.until(world.bus.desired)
+    good = world.bus.registry
+    away = world.configs.root.parent / "away"
+    world.configs.root.rename(away)
+    await world.until(lambda: world.bus.registry.error)
+    assert "is not there" in str(world.bus.registry.error)
+    assert world.bus.config() == {"x": 1}
+    away.rename(world.configs.root)
+    await world.until(lambda: world.bus.registry == good)
+
+
+async def test_directory_replaced_by_another_is_rendered_anew(world: World) -> None:
+    world.start()
+    await world.until(world.bus.desired)
+    other = world.configs.root.parent / "other"
+    shutil.copytree(world.configs.root, other)
+    (other / "cx/cx1.yaml").write_text("x: other")
+    world.configs.root.rename(world.configs.root.parent / "old")
+    other.rename(world.configs.root)
+    await world.until(lambda: world.bus.config() == {"x": "other"})
+    world.configs.write("cx/cx1.yaml", "x: later")
+    await world.until(lambda: world.bus.config() == {"x": "later"})
+
+
+async def test_restart_keeps_the_epoch_and_publishes_its_own_boot(world: World) -> None:
+    world.start()
+    await world.until(world.bus.desired)
+    before = world.bus.registry
+    await world.restart()
+    await world.until(world.bus.desired)
+    assert world.bus.registry.groups == before.groups
+    assert (world.bus.registry.boot, world.bus.desired().boot) == ("next", "next")
+
+
+async def test_broken_registry_at_start_takes_over_and_clears_nothing(world: World) -> None:
+    world.start()
+    await world.until(world.bus.desired)
+    before = world.bus.registry
+    world.configs.write("nodes.yaml", "groups: [")
+    await world.restart()
+    await world.until(world.bus.desired)
+    assert world.bus.registry.groups == before.groups
+    assert world.bus.registry.boot == "next"
+    assert str(world.bus.desired().error).startswith("not rendered: nodes.yaml:1: ")
+    assert not world.bus.cleared
+    world.configs.write("nodes.yaml", ONE_NODE)
+    await world.until(lambda: world.bus.config() == {"x": 1})
+    assert world.bus.registry.groups == before.groups
+    assert world.bus.cleared
+
+
+async def test_taken_over_node_that_the_repaired_file_lacks_is_cleared(world: World) -> None:
+    world.configs.write("nodes.yaml", TWO_NODES)
+    world.start()
+    await world.until(lambda: world.bus.desired("cx2"))
+    world.configs.write("nodes.yaml", "groups: [")
+    await world.restart()
+    await world.until(lambda: world.bus.desired("cx2"))
+    world.configs.write("nodes.yaml", ONE_NODE)
+    await world.until(lambda: "desired/cx/cx2" not in world.bus.held)
+
+
+async def test_absent_directory_at_start_is_an_empty_registry_with_an_error_that_recovers(
+    world: World,
+) -> None:
+    away = world.configs.root.parent / "away"
+    world.configs.root.rename(away)
+    world.start()
+    await world.until(lambda: "is not there" in str(world.bus.registry.error))
+    assert world.bus.registry.groups == {}
+    away.rename(world.configs.root)
+    await world.until(lambda: world.bus.config() == {"x": 1})
+    assert world.bus.registry.error is None
+
+
+async def test_good_registry_without_nodes_clears_what_was_left(world: World) -> None:
+    world.configs.write("nodes.yaml", "groups: {}")
+    world.bus.left = {REGISTRY.topic(): LEFT}
+    world.start()
+    await world.until(lambda: world.bus.cleared)
+    assert world.bus.registry.groups == {}
+
+
+async def test_file_that_is_written_to_all_the_time_is_taken_in_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_UNRIPE_LOOKS", 3)
+    monkeypatch.setattr(module, "RIPE_S", 0.2)
+    world.start()
+    await world.until(world.bus.desired)
+
+    async def write_on() -> None:
+        for i in range(1000):
+            world.configs.write("cx/cx1.yaml", f"x: {i + 10}")
+            await asyncio.sleep(0.05)
+
+    writing = asyncio.create_task(write_on())
+    await world.until(lambda: world.bus.config()["x"] >= 10)
+    writing.cancel()
+    await asyncio.wait([writing])
+
+
+async def test_loop_stays_free_while_many_nodes_are_rendered(world: World) -> None:
+    members = ", ".join(f"n{i}: {{config: cx/big.j2}}" for i in range(60))
+    world.configs.write("nodes.yaml", f"groups: {{cx: {{{members}}}}}")
+    world.configs.write(
+        "cx/big.j2",
+        "me: {{ node.name }}\n{% for i in range(500) %}s{{ i }}: {a: [1, 2], b: {{ i }}}\n{% endfor %}",
+    )
+    world.start()
+    longest, before = 0.0, asyncio.get_running_loop().time()
+    while not world.bus.cleared:
+        await asyncio.sleep(0.005)
+        now = asyncio.get_running_loop().time()
+        longest, before = max(longest, now - before), now
+    assert longest < 0.25
+    assert world.bus.config("n59")["me"] == "n59"
