@@ -9,26 +9,26 @@ import pytest
 from conche import contract
 from conche.contract import NodeState, Outcome, Resync, SetMaintenance, SetStarted
 
-from .stack import Stack, converged, running_stack
+from .dataplane import DataPlane, converged, running_data_plane
 
 WRITES = ("kill", "start", "update", "stop")
 
 
 @pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    async with running_stack(tmp_path, {"cx": 3}, speed=3) as running:
+async def stack(tmp_path: Path) -> AsyncIterator[DataPlane]:
+    async with running_data_plane(tmp_path, {"cx": 3}, speed=3) as running:
         yield running
 
 
-async def writes(stack: Stack, node: str, since: int = 0) -> list[str]:
+async def writes(stack: DataPlane, node: str, since: int = 0) -> list[str]:
     return [e.what for e in await stack.books(node, since=since) if e.what in WRITES]
 
 
-async def now(stack: Stack) -> int:
+async def now(stack: DataPlane) -> int:
     return (await stack.sim.books(limit=1)).last
 
 
-async def test_nodes_come_up_in_maintenance_and_not_one_write_reaches_them(stack: Stack):
+async def test_nodes_come_up_in_maintenance_and_not_one_write_reaches_them(stack: DataPlane):
     found = await stack.statuses()
     assert all(s.maintenance.on and s.started is False for s in found.values())
     await stack.sim.order("cx/cx1", "restart")
@@ -37,7 +37,7 @@ async def test_nodes_come_up_in_maintenance_and_not_one_write_reaches_them(stack
     assert [e for e in await stack.books() if e.what in WRITES] == []
 
 
-async def test_taken_out_of_maintenance_and_started_they_run_what_is_desired(stack: Stack):
+async def test_taken_out_of_maintenance_and_started_they_run_what_is_desired(stack: DataPlane):
     replies = await stack.command("set_started", SetStarted(started=True))
     assert {r.outcome for r in replies["cx"].results.values()} == {Outcome.HELD}
     assert not replies["cx"].ok
@@ -49,7 +49,7 @@ async def test_taken_out_of_maintenance_and_started_they_run_what_is_desired(sta
         assert await writes(stack, name) == ["start"]
 
 
-async def test_base_drift_is_mended_by_one_restart(stack: Stack):
+async def test_base_drift_is_mended_by_one_restart(stack: DataPlane):
     await stack.start_all()
     before = await now(stack)
     await stack.sim.fault("cx/cx1", "drift", path="depth", value=5)
@@ -58,7 +58,7 @@ async def test_base_drift_is_mended_by_one_restart(stack: Stack):
     assert await writes(stack, "cx/cx2", before) == []
 
 
-async def test_drift_of_values_is_posted_and_not_restarted(stack: Stack):
+async def test_drift_of_values_is_posted_and_not_restarted(stack: DataPlane):
     await stack.start_all()
     before = await now(stack)
     await stack.sim.fault("cx/cx1", "drift", path="gains/coeff", value=2.5)
@@ -66,7 +66,7 @@ async def test_drift_of_values_is_posted_and_not_restarted(stack: Stack):
     assert await writes(stack, "cx/cx1", before) == ["update"]
 
 
-async def test_a_node_that_dies_is_brought_back(stack: Stack):
+async def test_a_node_that_dies_is_brought_back(stack: DataPlane):
     await stack.start_all()
     before = await now(stack)
     await stack.sim.order("cx/cx1", "sigkill")
@@ -75,7 +75,7 @@ async def test_a_node_that_dies_is_brought_back(stack: Stack):
     assert await writes(stack, "cx/cx1", before) == ["start"]
 
 
-async def test_drift_in_maintenance_is_shown_and_left_alone(stack: Stack):
+async def test_drift_in_maintenance_is_shown_and_left_alone(stack: DataPlane):
     await stack.start_all()
     await stack.command(
         "set_maintenance", SetMaintenance(maintenance=True, reason="a person is at it"), "cx/cx1"
@@ -92,7 +92,9 @@ async def test_drift_in_maintenance_is_shown_and_left_alone(stack: Stack):
     await stack.until(lambda s: converged(s["cx/cx1"]))
 
 
-async def test_a_rejected_config_is_held_with_kotekans_words_and_running_nodes_stay_untouched(stack: Stack):
+async def test_a_rejected_config_is_held_with_kotekans_words_and_running_nodes_stay_untouched(
+    stack: DataPlane,
+):
     await stack.start_all()
     before = await now(stack)
     await stack.sim.fault("cx/cx1", "die")  # idle, so that it is the one that is given the bad config
@@ -115,7 +117,7 @@ async def test_a_rejected_config_is_held_with_kotekans_words_and_running_nodes_s
     await stack.until(lambda s: converged(s["cx/cx1"]) and converged(s["cx/cx2"]))
 
 
-async def test_a_rejection_is_lifted_by_resync(stack: Stack):
+async def test_a_rejection_is_lifted_by_resync(stack: DataPlane):
     await stack.start_all()
     await stack.sim.fault("cx/cx1", "reject_start", words="no")
     stack.write_vars(depth=9, coeff=1.0)
@@ -127,7 +129,7 @@ async def test_a_rejection_is_lifted_by_resync(stack: Stack):
     assert found["cx/cx1"].rejected == []
 
 
-async def test_a_refused_value_costs_one_node_one_restart_and_no_other_anything(stack: Stack):
+async def test_a_refused_value_costs_one_node_one_restart_and_no_other_anything(stack: DataPlane):
     await stack.start_all()
     await stack.sim.fault("cx/*", "reject_value", endpoint="gains", key="coeff", greater=100.0)
     before = await now(stack)
@@ -149,7 +151,7 @@ async def test_a_refused_value_costs_one_node_one_restart_and_no_other_anything(
         assert await writes(stack, name, before) == []
 
 
-async def test_a_stopped_node_is_killed_once_and_stays_idle(stack: Stack):
+async def test_a_stopped_node_is_killed_once_and_stays_idle(stack: DataPlane):
     await stack.start_all()
     before = await now(stack)
     replies = await stack.command("set_started", SetStarted(started=False), "cx/cx1")
@@ -160,7 +162,7 @@ async def test_a_stopped_node_is_killed_once_and_stays_idle(stack: Stack):
     assert await writes(stack, "cx/cx1", before) == ["kill"]
 
 
-async def test_a_broken_config_file_stops_no_node_and_starts_none(stack: Stack):
+async def test_a_broken_config_file_stops_no_node_and_starts_none(stack: DataPlane):
     await stack.start_all()
     before = await now(stack)
     (stack.configs / "cx" / "base.j2").write_text("log_level: [")
@@ -171,7 +173,7 @@ async def test_a_broken_config_file_stops_no_node_and_starts_none(stack: Stack):
     assert await writes(stack, "cx/cx2", before) == []
 
 
-async def test_inspect_reads_the_node_and_tells_every_difference(stack: Stack):
+async def test_inspect_reads_the_node_and_tells_every_difference(stack: DataPlane):
     await stack.start_all()
     await stack.command("set_maintenance", SetMaintenance(maintenance=True))
     await stack.sim.fault("cx/cx1", "drift", path="gains/coeff", value=2)
@@ -181,7 +183,7 @@ async def test_inspect_reads_the_node_and_tells_every_difference(stack: Stack):
     assert contract.as_object(inspection.config)["gains"]["coeff"] == 2
 
 
-async def test_a_hung_node_is_busy_and_keeps_its_state(stack: Stack):
+async def test_a_hung_node_is_busy_and_keeps_its_state(stack: DataPlane):
     await stack.start_all()
     await stack.sim.fault("cx/cx1", "hang", seconds=8)
     found = await stack.until(lambda s: s["cx/cx1"].error is not None)
@@ -191,7 +193,7 @@ async def test_a_hung_node_is_busy_and_keeps_its_state(stack: Stack):
 
 
 async def test_a_node_that_is_gone_from_the_registry_is_cleared_and_one_that_is_new_is_in_maintenance(
-    stack: Stack,
+    stack: DataPlane,
 ):
     await stack.start_all()
     stack.write_nodes(["cx/cx1", "cx/cx2"])
@@ -204,7 +206,7 @@ async def test_a_node_that_is_gone_from_the_registry_is_cleared_and_one_that_is_
     assert found["cx/cx3"].started is True
 
 
-async def test_without_a_poller_every_node_is_unknown_and_nothing_is_done(stack: Stack):
+async def test_without_a_poller_every_node_is_unknown_and_nothing_is_done(stack: DataPlane):
     await stack.start_all()
     stack.processes["poller"].stop()
     before = await now(stack)
@@ -216,7 +218,7 @@ async def test_without_a_poller_every_node_is_unknown_and_nothing_is_done(stack:
     await stack.until(lambda s: all(converged(x) for x in s.values()))
 
 
-async def test_switches_survive_the_death_of_every_service_within_an_epoch(stack: Stack):
+async def test_switches_survive_the_death_of_every_service_within_an_epoch(stack: DataPlane):
     await stack.start_all()
     await stack.command("set_maintenance", SetMaintenance(maintenance=True, reason="keep"), "cx/cx2")
     await stack.command("set_started", SetStarted(started=False), "cx/cx3")
@@ -231,7 +233,7 @@ async def test_switches_survive_the_death_of_every_service_within_an_epoch(stack
     assert not found["cx/cx1"].maintenance.on
 
 
-async def test_when_the_stack_starts_anew_every_node_is_in_maintenance_and_runs_on(stack: Stack):
+async def test_when_the_stack_starts_anew_every_node_is_in_maintenance_and_runs_on(stack: DataPlane):
     await stack.start_all()
     before = await now(stack)
     for process in stack.processes.values():

@@ -89,7 +89,10 @@ class FaultSet:
 
     def refuses_values(self, endpoint: str, block: dict[str, Json]) -> bool:
         """Tell whether a stage refuses the values of a block."""
-        return any(fault.endpoint == endpoint and _refused(fault, block) for fault in self.of(RejectValue))
+        name = endpoint.strip("/")  # with or without the slash of a path
+        return any(
+            fault.endpoint.strip("/") == name and _refused(fault, block) for fault in self.of(RejectValue)
+        )
 
     def _gate(self, seconds: float | None) -> Gate:
         gate = Gate()
