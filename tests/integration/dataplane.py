@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -78,6 +79,11 @@ class Process:
         self._wanted.clear()
         self.send(number)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def send(self, number: int) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
@@ -86,7 +92,9 @@ class Process:
 class DataPlane:
     """A running data plane with nodes in groups, all from one template."""
 
-    def __init__(self, folder: Path, groups: dict[str, int], settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, groups: dict[str, int], settings: dict[str, Any] | None = None, padding: str = ""
+    ) -> None:
         self.folder = folder
         self.nodes = {f"{g}/{g}{i}": None for g, n in groups.items() for i in range(1, n + 1)}
         self.configs = folder / "configs"
@@ -95,9 +103,11 @@ class DataPlane:
             name: Process(name, folder / "conche.yaml", folder / f"{name}.log") for name in SERVICES
         }
         self._settings = settings or {}
+        self._template = TEMPLATE + padding
         self.first_port = free_ports(len(self.nodes))
         self.sim: SimControl
         self.depth = 4
+        self.before_services_s = 0.0
         self._ids = 0
 
     # --- files
@@ -114,7 +124,7 @@ class DataPlane:
         self.write_vars(depth=4, coeff=1.0)
         for group in {name.partition("/")[0] for name in self.nodes}:
             (self.configs / group).mkdir(exist_ok=True)
-            (self.configs / group / "base.j2").write_text(TEMPLATE)
+            (self.configs / group / "base.j2").write_text(self._template)
         settings = {
             "broker": {"port": self.mosquitto.port, "secrets": "mosquitto/secrets"},
             "kotekan": {"addresses": "addresses.json"},
@@ -136,10 +146,15 @@ class DataPlane:
 
     def revision(self, **values: Any) -> str:
         """The revision of a node with these variables, worked out apart from the renderer."""
-        return revision_of(yaml.safe_load(Template(TEMPLATE).render(**values)))
+        return revision_of(yaml.safe_load(Template(self._template).render(**values)))
 
     def write_vars(self, **values: Any) -> None:
         replace(self.configs / "vars.yaml", yaml.dump(values))
+
+    def pids(self) -> list[int]:
+        """Broker and services."""
+        found = [self.mosquitto.process.pid] if self.mosquitto.process else []
+        return found + [process.pid for process in self.processes.values()]
 
     # --- what is going on
 
@@ -215,11 +230,17 @@ def replace(path: Path, text: str) -> None:
 
 @asynccontextmanager
 async def running_data_plane(
-    folder: Path, groups: dict[str, int] | None = None, *, speed: float = 1.0, **settings: dict[str, Any]
+    folder: Path,
+    groups: dict[str, int] | None = None,
+    *,
+    speed: float = 1.0,
+    padding: str = "",
+    **settings: dict[str, Any],
 ) -> AsyncIterator[DataPlane]:
     """Run everything; the nodes are idle, in maintenance, and observed when this is entered."""
-    stack = DataPlane(folder, groups or {"cx": 2}, settings)
+    stack = DataPlane(folder, groups or {"cx": 2}, settings, padding)
     stack.write()
+    began = time.monotonic()
     async with AsyncExitStack() as ending:
         await stack.mosquitto.start()
         ending.callback(stack.mosquitto.stop)
@@ -227,6 +248,7 @@ async def running_data_plane(
         stack.sim = await ending.enter_async_context(simulated_cluster(*arguments))
         tasks = [asyncio.create_task(process.supervise()) for process in stack.processes.values()]
         ending.push_async_callback(_cancel, tasks)
+        stack.before_services_s = time.monotonic() - began
         for process in stack.processes.values():
             process.start()
         await stack.until(lambda found: all(s.state == "stopped" for s in found.values()))
