@@ -1,6 +1,7 @@
 """The worker against a real broker, the real other services, and a simulated cluster."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -245,3 +246,75 @@ async def test_when_the_stack_starts_anew_every_node_is_in_maintenance_and_runs_
     found = await stack.until(lambda s: all(x.maintenance.on and x.started for x in s.values()))
     assert all(s.state is NodeState.STARTED for s in found.values())
     assert [e for e in await stack.books(since=before) if e.what in WRITES] == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"mode": "status", "status": 500, "words": "oh dear"}, "oh dear"),
+        ({"mode": "html"}, "GET /config"),
+        ({"mode": "garbage"}, "not HTTP"),
+        ({"mode": "half"}, "ended before the answer was complete"),
+    ],
+)
+async def test_an_answer_that_no_kotekan_gives_is_unknown_with_words_and_changes_nothing(
+    stack: DataPlane, parameters: dict[str, object], words: str
+):
+    await stack.start_all()
+    before = await now(stack)
+    await stack.sim.fault("cx/cx1", "http", **parameters)
+    found = await stack.until(lambda s: s["cx/cx1"].state is NodeState.UNKNOWN)
+    assert words in found["cx/cx1"].error
+    assert converged(found["cx/cx2"])
+    assert await writes(stack, "cx/cx1", before) == []
+    await stack.sim.clear("cx/cx1")
+    await stack.until(lambda s: converged(s["cx/cx1"]))
+
+
+async def test_a_worker_killed_in_the_middle_of_a_push_finishes_it_and_starts_nothing_twice(stack: DataPlane):
+    await stack.start_all()
+    before = await now(stack)
+    stack.write_vars(depth=11, coeff=1.0)
+    for _ in range(60):
+        await asyncio.sleep(0.05)
+        if await stack.books("cx/cx1", since=before, what="kill"):
+            break
+    stack.processes["sync"].send(9)
+    await stack.until(lambda s: all(converged(x) for x in s.values()))
+    entries = await stack.books(since=before)
+    starts = [(e.node, e.process, e.told["revision"]) for e in entries if e.what == "start"]
+    assert len(starts) == len(set(starts)) == 3
+
+
+async def test_a_broker_that_comes_back_with_nothing_is_given_everything_again(stack: DataPlane):
+    await stack.start_all()
+    before = await now(stack)
+    known = await stack.statuses()
+    stack.mosquitto.stop(9)
+    for file in (stack.mosquitto.folder / "data").iterdir():
+        file.unlink()
+    await asyncio.sleep(1)
+    await stack.mosquitto.start()
+    found = await stack.until(lambda s: all(converged(x) for x in s.values()))
+    assert {n: (s.started, s.maintenance, s.epoch) for n, s in found.items()} == {
+        n: (s.started, s.maintenance, s.epoch) for n, s in known.items()
+    }
+    assert [e for e in await stack.books(since=before) if e.what in WRITES] == []
+
+
+async def test_a_broker_that_comes_back_with_old_messages_brings_no_old_config_back(stack: DataPlane):
+    await stack.start_all()
+    data = stack.mosquitto.folder / "data" / "mosquitto.db"
+    stack.mosquitto.send(signal.SIGUSR1)  # save now
+    await asyncio.sleep(0.5)
+    old = data.read_bytes()
+    stack.write_vars(depth=12, coeff=1.0)
+    await stack.until(lambda s: all(converged(x) for x in s.values()) and s["cx/cx1"].attempts == 1)
+    await asyncio.sleep(1)
+    before = await now(stack)
+    stack.mosquitto.stop(9)
+    data.write_bytes(old)
+    await stack.mosquitto.start()
+    await asyncio.sleep(6)
+    await stack.until(lambda s: all(converged(x) for x in s.values()))
+    assert [e.what for e in await stack.books(since=before) if e.what in WRITES] == []

@@ -1,0 +1,399 @@
+"""Back-off, epochs, rejections, sources, tally: the small rules of a worker."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from conche.contract import (
+    DesiredConfig,
+    Drift,
+    Health,
+    Maintenance,
+    NodeState,
+    NodeStatus,
+    Observed,
+    PushKind,
+    Reach,
+    RegisteredNode,
+    Registry,
+    Rejection,
+    ServiceBirth,
+    ServiceState,
+    Sweep,
+)
+from conche.kotekan.revision import Fingerprint
+from conche.kotekan.snapshot import Snapshot
+from conche.sync.backoff import FORGOTTEN_AFTER_S, LONGEST_S, Backoff
+from conche.sync.epochs import adopt, adopted, enter_epoch, restore
+from conche.sync.node import MAX_REJECTIONS, Node
+from conche.sync.picture import Sources
+from conche.sync.records import NodeRecord, PushStep
+from conche.sync.rejections import Rejections
+from conche.sync.tally import MAX_NAMES, Tally
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+IDLE = Snapshot(Reach.OK)
+RUNNING = Snapshot(Reach.OK, running=Fingerprint("1" * 32, "2" * 32, {}))
+DOWN = Snapshot(Reach.REFUSED)
+
+
+def entry(epoch: str = "e1", *, started: bool = False, host: str = "cx1") -> RegisteredNode:
+    return RegisteredNode(host=host, port=12048, epoch=epoch, started=started)
+
+
+def node(name: str = "cx1", epoch: str = "e1") -> Node:
+    return Node("cx", name, entry(epoch), epoch=epoch, started=True, maintenance=Maintenance(on=False))
+
+
+# --- back-off
+
+
+def test_the_first_push_of_a_revision_need_not_wait():
+    backoff = Backoff()
+    backoff.begin("a", 0.0)
+    assert backoff.wait("b", 0.1) == 0.0
+
+
+def test_waits_double_up_to_five_minutes():
+    backoff, now, waits = Backoff(), 0.0, []
+    for _ in range(10):
+        backoff.begin("a", now)
+        waits.append(backoff.wait("a", now))
+        now += waits[-1]
+    assert 1.5 <= waits[0] <= 2.0
+    assert all(0.74 * 2 ** (i + 1) <= w <= 2 ** (i + 1) for i, w in enumerate(waits[:7]))
+    assert 0.75 * LONGEST_S <= waits[9] <= LONGEST_S
+
+
+def test_attempts_are_forgotten_after_a_long_quiet_and_not_before():
+    backoff = Backoff()
+    backoff.begin("a", 0.0)
+    backoff.begin("a", FORGOTTEN_AFTER_S - 1)
+    assert backoff.attempts == 2
+    backoff.begin("a", 2 * FORGOTTEN_AFTER_S)
+    assert backoff.attempts == 1
+
+
+def test_an_interrupted_push_does_not_count():
+    backoff = Backoff()
+    backoff.begin("a", 0.0)
+    backoff.uncount(1.0)
+    assert backoff.attempts == 0
+    assert backoff.wait("a", 1.0) <= 1.0
+
+
+def test_a_clock_that_stepped_does_not_lengthen_the_wait():
+    backoff = Backoff()
+    backoff.resume(attempts=3, revision="a", wait_s=10_000.0, now=5.0)
+    assert backoff.wait("a", 5.0) == LONGEST_S
+
+
+# --- epochs
+
+
+@pytest.mark.parametrize(
+    ("was_started", "interrupted", "seen", "registered", "outcome"),
+    [
+        (False, False, RUNNING, False, True),  # running: true
+        (True, False, IDLE, False, True),  # was to run, and is idle
+        (True, False, DOWN, False, True),  # was to run, and is unreachable
+        (False, True, IDLE, False, True),  # a push was under way
+        (False, False, IDLE, True, True),  # else nodes.yaml
+        (False, False, IDLE, False, False),  # else false
+        (False, False, DOWN, True, None),  # when it first answers
+        (False, False, None, True, None),
+    ],
+)
+def test_a_node_is_adopted_as_it_is_found(
+    was_started: bool, interrupted: bool, seen: Snapshot | None, registered: bool, outcome: bool | None
+):
+    found = adopted(was_started=was_started, interrupted=interrupted, seen=seen, registered=registered)
+    assert found is outcome
+
+
+def test_a_new_epoch_puts_a_node_into_maintenance_and_asks_anew_whether_it_is_to_run():
+    one = node()
+    assert enter_epoch(one, entry("e2"))
+    assert one.maintenance.on
+    assert one.started is None
+    one.seen = DOWN
+    assert adopt(one)
+    assert one.started is True
+
+
+def test_an_epoch_waits_for_a_push_under_way():
+    one = node()
+    one.push = PushStep(id="p", kind=PushKind.RESTART, at=NOW)
+    assert not enter_epoch(one, entry("e2"))
+    assert (one.epoch, one.maintenance.on) == ("e1", False)
+
+
+def test_an_epoch_that_was_left_does_not_come_back():
+    one = node()
+    enter_epoch(one, entry("e2"))
+    one.maintenance = Maintenance(on=False)
+    assert not enter_epoch(one, entry("e1"))
+    assert (one.epoch, one.maintenance.on) == ("e2", False)
+
+
+def test_another_address_makes_what_was_seen_worthless():
+    one = node()
+    one.seen = RUNNING
+    enter_epoch(one, entry("e2", host="elsewhere"))
+    assert one.seen is None
+    assert one.entry.host == "elsewhere"
+
+
+def test_an_explicit_wish_wins_over_adoption():
+    one = node()
+    enter_epoch(one, entry("e2"))
+    one.started = False
+    one.seen = RUNNING
+    assert not adopt(one)
+    assert one.started is False
+
+
+def test_switches_come_from_the_file_then_from_the_broker_then_maintenance():
+    record = NodeRecord(epoch="e1", maintenance=Maintenance(on=False), started=True)
+    status = NodeStatus(
+        state=NodeState.STARTED, started=False, maintenance=Maintenance(on=True, by="ann"), epoch="e1"
+    )
+    one = Node("cx", "cx1", entry())
+    restore(one, record=record, status=status, now=0.0, wall=NOW)
+    assert (one.started, one.maintenance.on) == (True, False)
+    two = Node("cx", "cx1", entry())
+    restore(two, record=None, status=status, now=0.0, wall=NOW)
+    assert (two.started, two.maintenance.by) == (False, "ann")
+    three = Node("cx", "cx1", entry())
+    restore(three, record=None, status=None, now=0.0, wall=NOW)
+    assert three.maintenance.on
+
+
+def test_a_stop_that_was_interrupted_does_not_make_a_node_start():
+    record = NodeRecord(
+        epoch="e1",
+        maintenance=Maintenance(on=False),
+        started=False,
+        push=PushStep(id="p", kind=PushKind.STOP, at=NOW),
+    )
+    one = Node("cx", "cx1", entry())
+    restore(one, record=record, status=None, now=0.0, wall=NOW)
+    enter_epoch(one, entry("e2"))
+    one.seen = IDLE
+    adopt(one)
+    assert one.started is False
+
+
+def test_the_record_of_a_node_restores_it():
+    one = node()
+    one.backoff.begin("1" * 32, 0.0)
+    one.reject(Rejection(error="no", at=NOW, revision="9" * 32))
+    one.proven = "1" * 32
+    two = Node("cx", "cx1", entry())
+    restore(
+        two, record=one.record(now=0.5, wall=NOW), status=None, now=100.0, wall=NOW + timedelta(seconds=1)
+    )
+    assert (two.started, two.maintenance, two.epoch) == (one.started, one.maintenance, one.epoch)
+    assert (two.rejected, two.proven) == (one.rejected, one.proven)
+    assert 0.0 <= two.backoff.wait("1" * 32, 100.0) <= 1.0
+
+
+# --- rejections
+
+WANTED = DesiredConfig(boot="b", revision="5" * 32, base="6" * 32, updatable={"gains": "7" * 32})
+
+
+def rejecting(name: str, **what: str) -> Node:
+    one = node(name)
+    one.reject(Rejection(error="no such buffer", at=NOW, **what))
+    return one
+
+
+def test_a_rejected_revision_is_held_on_every_node_that_has_not_run_it():
+    rejections = Rejections()
+    rejections.update(rejecting("cx1", revision="5" * 32))
+    assert "cx1 rejected this config: no such buffer" in str(rejections.of_revision(node("cx2"), WANTED))
+
+
+def test_a_node_that_has_run_a_revision_is_not_held_by_anothers_rejection():
+    rejections = Rejections()
+    rejections.update(rejecting("cx1", revision="5" * 32))
+    veteran = node("cx2")
+    veteran.proven = "5" * 32
+    rejections.update(veteran)
+    assert rejections.of_revision(veteran, WANTED) is None
+
+
+def test_where_a_revision_is_proven_a_rejection_counts_for_that_node_only():
+    rejections = Rejections()
+    sick = rejecting("cx1", revision="5" * 32)
+    well = node("cx2")
+    well.proven = "5" * 32
+    rejections.update(sick)
+    rejections.update(well)
+    assert rejections.of_revision(node("cx3"), WANTED) is None
+    assert rejections.of_revision(sick, WANTED) is not None
+
+
+def test_refused_values_are_held_everywhere_whatever_the_revision():
+    rejections = Rejections()
+    rejections.update(rejecting("cx1", endpoint="gains", values="7" * 32))
+    assert list(rejections.of_values(node("cx2"), WANTED)) == ["gains"]
+
+
+def test_a_rejection_that_is_lifted_holds_nobody():
+    rejections = Rejections()
+    sick = rejecting("cx1", revision="5" * 32)
+    rejections.update(sick)
+    sick.rejected = []
+    assert rejections.update(sick)
+    assert rejections.of_revision(node("cx2"), WANTED) is None
+
+
+def test_rejections_of_one_node_are_bounded_and_the_newest_kept():
+    one = node()
+    for number in range(MAX_REJECTIONS + 5):
+        one.reject(Rejection(error="no", at=NOW, revision=f"{number:032d}"))
+    assert len(one.rejected) == MAX_REJECTIONS
+    assert one.rejected[-1].revision == f"{MAX_REJECTIONS + 4:032d}"
+
+
+# --- renderer and poller
+
+
+def birth(boot: str, state: ServiceState = ServiceState.ONLINE) -> ServiceBirth:
+    return ServiceBirth(state=state, boot=boot, since=NOW)
+
+
+def sweep(boot: str = "p1", groups: tuple[str, ...] = ("cx",)) -> Sweep:
+    return Sweep(
+        boot=boot,
+        number=1,
+        groups=list(groups),
+        at=NOW,
+        took_s=0.1,
+        polled=1,
+        unreachable=0,
+        overrun=False,
+        period_s=2.0,
+    )
+
+
+def seen_by(boot: str) -> Observed:
+    return Observed(boot=boot, sweep=1, reach=Reach.OK)
+
+
+def test_only_the_registry_of_a_renderer_that_is_there_counts():
+    sources = Sources("cx")
+    sources.on_registry(Registry(boot="r1", groups={}))
+    assert not sources.renderer_lives()
+    sources.on_birth({"service": "renderer"}, birth("r0"))
+    assert not sources.renderer_lives()
+    sources.on_birth({"service": "renderer"}, birth("r1"))
+    assert sources.renderer_lives()
+    sources.on_birth({"service": "renderer"}, birth("r1", ServiceState.LOST))
+    assert not sources.renderer_lives()
+
+
+def test_the_last_will_and_the_registry_of_a_predecessor_are_not_believed():
+    sources = Sources("cx")
+    sources.on_birth({"service": "renderer"}, birth("r1"))
+    sources.on_registry(Registry(boot="r1", groups={}))
+    sources.on_birth({"service": "renderer"}, birth("r2"))
+    sources.on_registry(Registry(boot="r2", groups={}))
+    sources.on_birth({"service": "renderer"}, birth("r1", ServiceState.LOST))
+    assert not sources.on_registry(Registry(boot="r1", groups={"cx": {}}))
+    assert sources.renderer_lives()
+
+
+def test_observations_count_while_sweeps_come_and_for_three_periods_more():
+    sources = Sources("cx")
+    assert sources.blind(seen_by("p1")) is not None
+    sources.on_sweep({"instance": "main"}, sweep(), 100.0)
+    sources.changed(100.0)
+    assert sources.blind(seen_by("p1")) is None
+    assert sources.blind(None) is not None
+    assert sources.blind(seen_by("p0")) is not None
+    sources.changed(106.1)
+    assert "away" in str(sources.blind(seen_by("p1")))
+
+
+def test_sweeps_of_other_groups_say_nothing():
+    sources = Sources("cx")
+    sources.on_sweep({"instance": "other"}, sweep(groups=("recv",)), 100.0)
+    sources.changed(100.0)
+    assert sources.blind(seen_by("p1")) is not None
+
+
+def test_a_poller_that_went_is_away_at_once():
+    sources = Sources("cx")
+    sources.on_sweep({"instance": "main"}, sweep(), 100.0)
+    sources.on_birth({"service": "poller", "instance": "main"}, birth("p1", ServiceState.LOST))
+    sources.changed(100.1)
+    assert "lost" in str(sources.blind(seen_by("p1")))
+
+
+def test_observations_of_a_poller_that_has_just_come_up_count_before_its_first_sweep():
+    sources = Sources("cx")
+    sources.on_sweep({"instance": "main"}, sweep(), 100.0)
+    sources.on_birth({"service": "poller", "instance": "main"}, birth("p2"))
+    sources.changed(100.1)
+    assert sources.blind(seen_by("p2")) is None
+
+
+# --- the group in one line
+
+
+def status(
+    state: NodeState, *, held: bool = False, error: str | None = None, drift: bool = False
+) -> NodeStatus:
+    return NodeStatus(
+        state=state,
+        started=True,
+        maintenance=Maintenance(on=held),
+        epoch="e1",
+        error=error,
+        drift=Drift(base=drift),
+    )
+
+
+def test_a_group_that_is_well_is_normal():
+    tally = Tally()
+    tally.update("cx1", status(NodeState.STARTED))
+    assert tally.summary().summary is Health.NORMAL
+    assert tally.summary().info == "1 started"
+
+
+def test_the_worst_node_decides_and_is_named():
+    tally = Tally()
+    tally.update("cx1", status(NodeState.STARTED, error="odd"))
+    assert tally.summary().summary is Health.WARNING
+    tally.update("cx2", status(NodeState.DOWN))
+    assert tally.summary().summary is Health.ERROR
+    assert tally.summary().info == "1 down (cx2); 1 with an error (cx1); 1 started"
+
+
+def test_a_node_in_maintenance_is_counted_and_no_fault():
+    tally = Tally()
+    tally.update("cx1", status(NodeState.DOWN, held=True))
+    assert tally.summary().summary is Health.NORMAL
+    assert tally.summary().maintenance == 1
+
+
+def test_at_most_ten_nodes_are_named():
+    tally = Tally()
+    for number in range(25):
+        tally.update(f"cx{number:02d}", status(NodeState.DOWN))
+    info = tally.summary().info
+    assert info.count("cx") == MAX_NAMES
+    assert "and 15 more" in info
+
+
+def test_counts_follow_each_node():
+    tally = Tally()
+    tally.update("cx1", status(NodeState.DOWN, drift=True))
+    tally.update("cx1", status(NodeState.STARTED))
+    tally.update("cx2", status(NodeState.STOPPED))
+    tally.remove("cx2")
+    found = tally.summary()
+    assert (found.counts, found.nodes, found.differing) == ({NodeState.STARTED: 1}, 1, 0)
