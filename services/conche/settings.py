@@ -1,7 +1,8 @@
 """The settings of all services: one file, a section each, overridden by the environment.
 
 ``conche.yaml`` may have each section once; ``CONCHE_<SECTION>__<KEY>`` in the environment overrides it, as in
-``CONCHE_POLLER__PERIOD_S=5``. A wrong or unknown key is an error that names it and the nearest right one.
+``CONCHE_POLLER__PERIOD_S=5``, and so does ``CONCHE_LOG``. A wrong or unknown key is an error that names it and the
+nearest right one.
 """
 
 import difflib
@@ -9,7 +10,7 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 import yaml
@@ -17,6 +18,7 @@ from msgspec import Meta, Struct, field
 
 FILE_VARIABLE: Final = "CONCHE_CONFIG"
 DEFAULT_FILE: Final = Path("conche.yaml")
+LOG_VARIABLE: Final = "CONCHE_LOG"
 _PREFIX: Final = "CONCHE_"
 _SEPARATOR: Final = "__"
 
@@ -127,6 +129,17 @@ class Sync(Section, frozen=True, kw_only=True):
     ] = 90.0
 
 
+class GroupPolicy(Section, frozen=True, kw_only=True):
+    """What holds for one group only."""
+
+    max_parallel: Annotated[
+        Annotated[int, Meta(ge=1)] | None, doc("nodes that may be restarted at once; none: all")
+    ] = None
+    ignore: Annotated[
+        list[str], doc("paths whose drift is shown and not acted on, with * and ?, such as rfi/*/bad_inputs")
+    ] = field(default_factory=list)
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """All sections."""
 
@@ -136,6 +149,9 @@ class Settings(Section, frozen=True, kw_only=True):
     renderer: Renderer = field(default_factory=Renderer)
     poller: Poller = field(default_factory=Poller)
     sync: Sync = field(default_factory=Sync)
+    groups: Annotated[dict[str, GroupPolicy], doc("policy of single groups, by name")] = field(
+        default_factory=dict
+    )
 
 
 def load(path: Path | None = None, *, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -147,7 +163,7 @@ def load(path: Path | None = None, *, environment: Mapping[str, str] = os.enviro
         File to read; None for the one that ``CONCHE_CONFIG`` names, else ``conche.yaml`` if there is one.
         Relative paths in it are relative to its folder.
     environment
-        Variables that override it.
+        Variables that override it; relative paths in them are relative to the working directory.
 
     Raises
     ------
@@ -157,7 +173,7 @@ def load(path: Path | None = None, *, environment: Mapping[str, str] = os.enviro
     path = path or _default_file(environment)
     values = _read(path) if path else {}
     source = str(path) if path else "settings"
-    _check_keys(values, Settings, source, "")
+    _check_keys(values, _sections(Settings), source, "")
     if "password" in values.get("broker", {}):
         raise SettingsInvalid(
             f"{source}: broker.password: secrets don't belong in this file; name a folder in broker.secrets or set "
@@ -169,7 +185,7 @@ def load(path: Path | None = None, *, environment: Mapping[str, str] = os.enviro
     except msgspec.ValidationError as error:
         key, problem = _words(error)
         raise SettingsInvalid(f"{overridden.get(key, source)}: {key}: {problem}") from None
-    return settings if path is None else _anchored(settings, path.parent.resolve())
+    return settings if path is None else _anchored(settings, path.parent.resolve(), but=overridden)
 
 
 def _default_file(environment: Mapping[str, str]) -> Path | None:
@@ -183,29 +199,44 @@ def _read(path: Path) -> dict[str, Any]:
         values = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
     except OSError as error:
         raise SettingsInvalid(f"{path}: can't be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
         raise SettingsInvalid(f"{path}: not YAML: {error}") from None
     if not isinstance(values or {}, dict):
         raise SettingsInvalid(f"{path}: must be sections of keys and values")
-    return {key: {} if section is None else section for key, section in (values or {}).items()}
+    kinds = _sections(Settings)
+    return {
+        key: {} if value is None and _is_section(kinds.get(key)) else value
+        for key, value in (values or {}).items()
+    }
 
 
 def _sections(model: type[Struct]) -> dict[str, Any]:
-    return {f.name: f.type for f in msgspec.structs.fields(model)}
+    return {f.name: _bare(f.type) for f in msgspec.structs.fields(model)}
 
 
-def _check_keys(values: dict[Any, Any], model: type[Struct], source: str, prefix: str) -> None:
-    fields = _sections(model)
+def _bare(kind: Any) -> Any:
+    """Return a type without what is only said about it."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+def _check_keys(values: dict[Any, Any], fields: Mapping[str, Any], source: str, prefix: str) -> None:
     for key, value in values.items():
         if key not in fields:
             raise SettingsInvalid(
                 f"{source}: {prefix}{key}: there is no such setting{_nearest(str(key), fields)}"
             )
         kind = fields[key]
-        if isinstance(kind, type) and issubclass(kind, Struct):
-            if not isinstance(value, dict):
-                raise SettingsInvalid(f"{source}: {prefix}{key}: must be a section of keys and values")
-            _check_keys(value, kind, source, f"{prefix}{key}.")
+        is_section, is_table = _is_section(kind), get_origin(kind) is dict
+        if not is_section and not is_table:
+            continue
+        if not isinstance(value, dict):
+            raise SettingsInvalid(f"{source}: {prefix}{key}: must be a section of keys and values")
+        inner = _sections(kind) if is_section else dict.fromkeys(value, get_args(kind)[-1])
+        _check_keys(value, inner, source, f"{prefix}{key}.")
 
 
 def _nearest(key: str, names: Mapping[str, Any]) -> str:
@@ -216,18 +247,20 @@ def _nearest(key: str, names: Mapping[str, Any]) -> str:
 def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
     """Put the environment's settings over the file's; return the variable of each key that was set so."""
     overridden: dict[str, str] = {}
-    sections = {name.upper(): name for name in _sections(Settings)}
+    if LOG_VARIABLE in environment:
+        values["log"], overridden["log"] = environment[LOG_VARIABLE], LOG_VARIABLE
+    kinds = _sections(Settings)
+    sections = {name.upper(): name for name, kind in kinds.items() if _is_section(kind)}
     for variable, text in environment.items():
         if not variable.startswith(_PREFIX) or _SEPARATOR not in variable:
             continue
         section, _, key = variable.removeprefix(_PREFIX).partition(_SEPARATOR)
-        name = sections.get(section)
-        model = _sections(Settings)[name] if name else None
-        if not (isinstance(model, type) and issubclass(model, Struct)):
+        if section not in sections:
             raise SettingsInvalid(f"{variable}: there is no such section{_nearest(section, sections)}")
-        _check_keys({key.lower(): text}, model, variable, f"{name}.")
-        values.setdefault(str(name), {})[key.lower()] = _value(text, _sections(model)[key.lower()])
-        overridden[f"{name}.{key.lower()}"] = variable
+        name, key = sections[section], key.lower()
+        _check_keys({key: text}, _sections(kinds[name]), variable, f"{name}.")
+        values.setdefault(name, {})[key] = _value(text, _sections(kinds[name])[key])
+        overridden[f"{name}.{key}"] = variable
     return overridden
 
 
@@ -250,13 +283,13 @@ def _words(error: msgspec.ValidationError) -> tuple[str, str]:
     return where.rstrip("`"), problem
 
 
-def _anchored(section: Any, folder: Path) -> Any:
-    """Return the settings with relative paths made absolute from the folder of the file."""
+def _anchored(section: Any, folder: Path, *, but: Mapping[str, str], prefix: str = "") -> Any:
+    """Return the settings with relative paths made absolute from the folder of the file, but for some keys."""
     changes: dict[str, Any] = {}
     for name in section.__struct_fields__:
-        value = getattr(section, name)
+        value, key = getattr(section, name), f"{prefix}{name}"
         if isinstance(value, Struct):
-            changes[name] = _anchored(value, folder)
-        elif isinstance(value, Path):
+            changes[name] = _anchored(value, folder, but=but, prefix=f"{key}.")
+        elif isinstance(value, Path) and key not in but:
             changes[name] = folder / value
     return msgspec.structs.replace(section, **changes)

@@ -231,14 +231,14 @@ def replace(path: Path, text: str) -> None:
 @asynccontextmanager
 async def running_data_plane(
     folder: Path,
-    groups: dict[str, int] | None = None,
+    sizes: dict[str, int] | None = None,
     *,
     speed: float = 1.0,
     padding: str = "",
     **settings: dict[str, Any],
 ) -> AsyncIterator[DataPlane]:
     """Run everything; the nodes are idle, in maintenance, and observed when this is entered."""
-    stack = DataPlane(folder, groups or {"cx": 2}, settings, padding)
+    stack = DataPlane(folder, sizes or {"cx": 2}, settings, padding)
     stack.write()
     began = time.monotonic()
     async with AsyncExitStack() as ending:

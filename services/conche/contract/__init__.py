@@ -26,6 +26,7 @@ from .names import ACCOUNT_NAME, ALL, COMMAND_ID, NO_NAME, NameInvalid, check_na
 from .payloads import (
     NULL,
     Arguments,
+    Cure,
     DesiredConfig,
     Drift,
     GroupSummary,
@@ -59,7 +60,7 @@ from .payloads import (
 __all__ = [
     "ACCOUNT_NAME", "ALL", "BIRTHS", "CLIENT_MARK", "COMMAND", "COMMAND_ID", "GROUP_SUMMARY", "MESSAGES",
     "NODE_DESIRED", "NODE_OBSERVED", "NODE_STATUS", "NO_NAME", "NULL", "REGISTRY", "REPLY", "SENDER", "SERVICE",
-    "SERVICE_INSTANCE", "SERVICE_MARK", "SWEEP", "SYNC_ACTIONS", "Arguments", "Delivery", "DesiredConfig",
+    "SERVICE_INSTANCE", "SERVICE_MARK", "SWEEP", "SYNC_ACTIONS", "Arguments", "Cure", "Delivery", "DesiredConfig",
     "Drift", "GroupSummary", "Health", "Inspect", "Inspection", "LastPush", "Maintenance", "Mark",
     "Message", "NameInvalid", "NodeState", "NodeStatus", "Observed", "Outcome", "Payload", "PushKind",
     "Reach", "RegisteredNode", "Registry", "Rejection", "Reply", "Result", "Resync", "Service",

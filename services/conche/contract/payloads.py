@@ -164,6 +164,13 @@ class Rejection(Payload, frozen=True, kw_only=True):
     values: Annotated[Hash | None, Meta(description="hash of the refused values")] = None
 
 
+class Cure(Payload, frozen=True, kw_only=True):
+    """Paths for which a restart was made within the last hour: if they drift again, it is shown and left alone."""
+
+    paths: list[str]
+    at: Annotated[Time, Meta(description="of the latest of these restarts")]
+
+
 class PushKind(StrEnum):
     """How a node was changed."""
 
@@ -171,6 +178,8 @@ class PushKind(StrEnum):
     RESTART = "restart"
     STOP = "stop"
     UPDATE = "update"
+    HEAL = "heal"
+    """Started with what last ran well, because what is desired is rejected or held."""
 
 
 class LastPush(Payload, frozen=True, kw_only=True):
@@ -199,6 +208,7 @@ class NodeStatus(Payload, frozen=True, kw_only=True):
     )
     held: Annotated[str | None, Meta(description="why the desired revision is not given to this node")] = None
     rejected: list[Rejection] = field(default_factory=list)
+    cure: Cure | None = None
     error: str | None = None
     since: Time | None = None
     last_push: LastPush | None = None

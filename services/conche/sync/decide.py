@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from conche.contract import DesiredConfig, NodeState, Reach
-from conche.kotekan.revision import Fingerprint
 from conche.kotekan.snapshot import Snapshot
+
+from .batches import GO, Turn
 
 BUSY_PATIENCE_S: Final = 90.0
 """A node that does not answer for longer is unknown: its stages may take up to 60 s to join [s]."""
@@ -21,6 +22,15 @@ class Action(StrEnum):
     START = "start"
     RESTART = "restart"
     UPDATE = "update"
+    HEAL = "heal"
+    """Start with what last ran well."""
+
+
+class Queue(StrEnum):
+    """For what a node waits that another node has."""
+
+    TURN = "turn"
+    SLOT = "slot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +60,22 @@ class View:
     forced
         Somebody said resync.
     rejected
-        Why the desired revision is not given to this node.
+        Why the desired revision is not given to this node: it refused it itself.
     refused
         Endpoint to why its desired values are not given to this node.
-    retry_s
-        How long back-off still forbids to try the desired revision again [s].
+    turn
+        Whether it is its turn to be given the desired revision.
+    slot
+        Whether one more node of the group may be restarted now.
+    standing
+        The base differs only where that is of no account, or where a restart was no cure; the words for the
+        latter, empty for the former.
+    can_heal
+        There is a config that last ran well here.
+    retry_s, heal_retry_s
+        How long back-off still forbids to try the desired revision again, or that which ran well [s].
+    exits_s
+        How long nothing may be done that can end the process: too many have ended lately [s].
     """
 
     pushing: bool = False
@@ -70,7 +91,13 @@ class View:
     forced: bool = False
     rejected: str | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    turn: Turn = GO
+    slot: bool = True
+    standing: str | None = None
+    can_heal: bool = False
     retry_s: float = 0.0
+    heal_retry_s: float = 0.0
+    exits_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +115,11 @@ class Decision:
     endpoints
         The blocks to post, for an update.
     waits
-        Back-off is all that stands in the way.
+        Back-off, or the number of exits, is all that stands in the way.
     held
-        A rejection stands in the way.
+        Why the desired config is not given to this node.
+    queue
+        What it waits for that another node has, if that is all.
     """
 
     state: NodeState
@@ -98,7 +127,8 @@ class Decision:
     error: str | None = None
     endpoints: tuple[str, ...] = ()
     waits: bool = False
-    held: bool = False
+    held: str | None = None
+    queue: Queue | None = None
 
 
 def decide(view: View) -> Decision:
@@ -139,7 +169,7 @@ def _switched_off(view: View, desired: DesiredConfig) -> Decision | None:
     if view.started:
         return None
     if state is NodeState.STARTED:
-        return _act(view, Decision(state, Action.STOP, desired.error))
+        return _unless_exits(view, Decision(state, Action.STOP, desired.error))
     return Decision(NodeState.STOPPED, error=desired.error)
 
 
@@ -148,45 +178,65 @@ def _wanted(view: View, desired: DesiredConfig) -> Decision:
     state = _as_observed(view)
     if desired.error is not None:
         return Decision(state, error=desired.error)
-    if view.forced:
-        return _act(view, Decision(state, Action.START if state is NodeState.STOPPED else Action.RESTART))
     live = view.seen.running if view.seen else None
-    if live is not None and live.revision == desired.revision:
+    if live is not None and live.revision == desired.revision and not view.forced:
         return Decision(NodeState.STARTED)
-    if view.rejected is not None:
-        return _hold(live, view.rejected)
-    if live is not None and live.base == desired.base:
+    held = view.rejected or (view.turn.words if view.turn.held else None)
+    if held is not None:
+        return _hold(view, held)
+    if live is not None and not view.forced and (live.base == desired.base or view.standing is not None):
         return _update(view, changed_endpoints(desired.updatable, live.updatable))
     if view.refused:
-        return _hold(live, "; ".join(view.refused.values()))
+        return _hold(view, "; ".join(view.refused.values()))
     return _try(view, Decision(state, Action.START if live is None else Action.RESTART))
 
 
 def _update(view: View, endpoints: tuple[str, ...]) -> Decision:
-    if not endpoints:  # the hashes agree in their parts and not as a whole: nothing that can be posted
-        return _try(view, Decision(NodeState.STARTED, Action.RESTART))
     postable = tuple(endpoint for endpoint in endpoints if endpoint not in view.refused)
     refused = "; ".join(view.refused[e] for e in endpoints if e in view.refused) or None
-    if not postable:
-        return Decision(NodeState.STARTED, error=refused, held=True)
-    return _try(view, Decision(NodeState.STARTED, Action.UPDATE, refused, postable))
+    if postable:
+        return _try(view, Decision(NodeState.STARTED, Action.UPDATE, refused, postable))
+    if endpoints:
+        return Decision(NodeState.STARTED, error=refused, held=refused)
+    if view.standing is not None:
+        return Decision(NodeState.STARTED, error=view.standing or None)
+    # The hashes agree in their parts and not as a whole: nothing that could be posted.
+    return _try(view, Decision(NodeState.STARTED, Action.RESTART))
 
 
-def _hold(live: Fingerprint | None, why: str) -> Decision:
-    return Decision(NodeState.FAILED if live is None else NodeState.STARTED, error=why, held=True)
+def _hold(view: View, why: str) -> Decision:
+    """Leave a node that runs alone; have one that is idle run what last ran well."""
+    if _as_observed(view) is NodeState.STARTED:
+        return Decision(NodeState.STARTED, error=why, held=why)
+    if not view.can_heal:
+        return Decision(NodeState.FAILED, error=why, held=why)
+    if view.heal_retry_s > 0:
+        return Decision(NodeState.FAILED, error=why, held=why, waits=True)
+    return _in_a_slot(view, Decision(NodeState.STOPPED, Action.HEAL, why, held=why))
 
 
 def _try(view: View, decision: Decision) -> Decision:
-    """Return a decision that back-off may delay."""
+    """Return a decision that back-off, or a first node's try, may delay."""
     if view.retry_s > 0:
         return Decision(decision.state, error=decision.error, waits=True)
-    return _act(view, decision)
+    if not view.turn.go:
+        return Decision(decision.state, error=decision.error, held=view.turn.words, queue=Queue.TURN)
+    return _unless_exits(view, decision) if decision.action is Action.UPDATE else _in_a_slot(view, decision)
 
 
-def _act(view: View, decision: Decision) -> Decision:
-    """Return a decision that only a lost broker may delay."""
+def _in_a_slot(view: View, decision: Decision) -> Decision:
+    if not view.slot:
+        words = "waits until fewer nodes of the group are being restarted"
+        return Decision(decision.state, error=decision.error, held=words, queue=Queue.SLOT)
+    return _unless_exits(view, decision)
+
+
+def _unless_exits(view: View, decision: Decision) -> Decision:
+    """Return a decision that too many exits, or a lost broker, may delay."""
+    if view.exits_s > 0:
+        return Decision(decision.state, error=decision.error, held=decision.held, waits=True)
     if not view.connected:
-        return Decision(decision.state, error=decision.error)
+        return Decision(decision.state, error=decision.error, held=decision.held)
     return decision
 
 

@@ -13,6 +13,7 @@ from conche.contract import (
 )
 from conche.kotekan.differences import differences
 from conche.kotekan.revision import parse_config
+from conche.kotekan.snapshot import Snapshot
 
 from .node import Node
 
@@ -59,10 +60,10 @@ def _running_as_desired(node: Node) -> Result | None:
     status = node.status
     if status is None:
         return None
-    if status.state is NodeState.STARTED and status.live == status.desired:
-        return fulfilled(node, Outcome.OK)
     if status.held is not None:
         return fulfilled(node, Outcome.HELD)
+    if status.state is NodeState.STARTED and status.error is None and status.retry_at is None:
+        return fulfilled(node, Outcome.OK)  # as desired, but for drift that is to be ignored
     if status.error is not None and status.state in (NodeState.STARTED, NodeState.STOPPED):
         return fulfilled(node, Outcome.FAILED)
     return _not_reached(node)
@@ -85,9 +86,8 @@ def _held(node: Node, words: str) -> Result:
     )
 
 
-def inspected(node: Node, *, latency_s: float, with_config: bool) -> Result:
+def inspected(node: Node, seen: Snapshot | None, *, latency_s: float, with_config: bool) -> Result:
     """Return what a look at a node showed, compared with what is desired."""
-    seen = node.seen
     if seen is None or node.gone:
         return Result(ok=False, outcome=Outcome.FAILED, error="left the registry")
     desired = node.desired

@@ -1,19 +1,54 @@
 """From the picture of a node to a decision about it."""
 
 import asyncio
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from conche.bus import Bus
+from conche.commands import CLOCK_TOLERANCE
 from conche.kotekan.errors import WriteForbidden
 
+from .batches import GO, Batches
+from .cures import Ignored
 from .decide import BUSY_PATIENCE_S, Decision, View, decide
 from .node import Node, forbid_in_maintenance
 from .picture import Sources
-from .rejections import Rejections
+from .proven import ProvenConfigs
+from .rejections import RefusedValues, of_revision
+from .slots import Slots
+from .status import base_paths
 
 TIMER_LONGEST_S: Final = 30.0
 """A wall clock may step while a timer runs: look again at least this often [s]."""
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """What decisions about one node depend on that is the whole group's.
+
+    Parameters
+    ----------
+    sources
+        Renderer and pollers.
+    batches
+        Whose turn it is.
+    slots
+        How many may be restarted at once.
+    refused
+        Values that are given to nobody.
+    proven
+        Configs that ran well.
+    ignored
+        Paths whose drift is of no account.
+    """
+
+    sources: Sources
+    batches: Batches
+    slots: Slots
+    refused: RefusedValues
+    proven: ProvenConfigs
+    ignored: Ignored
 
 
 class Judge:
@@ -23,18 +58,16 @@ class Judge:
     ----------
     bus
         Without it nothing is begun.
-    sources
-        Renderer and pollers.
-    rejections
-        Of the whole group.
+    group
+        What is the whole group's.
     settle_s
         A config that has run for so long is proven [s].
     """
 
-    def __init__(self, bus: Bus, *, sources: Sources, rejections: Rejections, settle_s: float) -> None:
+    def __init__(self, bus: Bus, *, group: GroupView, settle_s: float) -> None:
         self._bus = bus
-        self._sources = sources
-        self._rejections = rejections
+        self._group = group
+        self._sources = group.sources
         self._settle_s = settle_s
 
     def decide(self, node: Node, *, pushing: bool | None = None, patient: bool = True) -> Decision:
@@ -47,29 +80,56 @@ class Judge:
         patient
             Whether back-off is heeded.
         """
-        desired = node.desired
+        desired, now = node.desired, _now()
+        revision = desired.revision if desired else None
         return decide(
             View(
                 pushing=node.restarting if pushing is None else pushing,
-                connected=self._bus.connected and node.doubt_until <= _now(),
+                connected=self._bus.connected and node.doubt_until <= now,
                 unready=self._unready(node),
                 blind=self._sources.blind(node.observed),
                 desired=desired,
                 seen=node.seen,
-                busy_s=_now() - node.busy_since if node.busy_since is not None else 0.0,
+                busy_s=now - node.busy_since if node.busy_since is not None else 0.0,
                 last_state=node.state,
                 maintenance=node.maintenance.on,
                 started=node.started,
-                forced=node.forced,
-                rejected=self._rejections.of_revision(node, desired) if desired else None,
-                refused=self._rejections.of_values(node, desired) if desired else {},
-                retry_s=self.retry_s(node) if patient else 0.0,
+                forced=node.forced and not _expired(node),
+                rejected=of_revision(node, desired) if desired else None,
+                refused=self._group.refused.of(node, desired) if desired else {},
+                turn=self._group.batches.turn(node.name, revision) if revision else GO,
+                slot=self._group.slots.free(node.name),
+                standing=self._standing(node, now),
+                can_heal=node.proven is not None
+                and node.proven != revision
+                and node.proven in self._group.proven,
+                retry_s=node.backoff.wait(revision, now) if patient else 0.0,
+                heal_retry_s=node.heal_backoff.wait(node.proven, now) if patient else 0.0,
+                exits_s=node.exits.wait(now),
             )
         )
 
+    def _standing(self, node: Node, now: float) -> str | None:
+        """Return words if a node's base differs only where no restart is to be made for it, else None."""
+        seen, desired = node.seen, node.desired
+        if seen is None or seen.running is None or desired is None or desired.base == seen.running.base:
+            return None
+        paths = base_paths(desired, seen)
+        acted_on = [path for path in paths if not self._group.ignored.covers(path)]
+        if not paths or (acted_on and not node.cures.failed_for(acted_on, now)):
+            return None
+        if not acted_on:
+            return ""
+        return f"a restart did not cure {', '.join(acted_on[:3])}: left alone for an hour, or until a resync"
+
     def retry_s(self, node: Node) -> float:
-        """Return how long back-off still forbids to try a node's desired revision again [s]."""
-        return node.backoff.wait(node.desired.revision if node.desired else None, _now())
+        """Return how long back-off or the number of exits still forbids to try something [s]."""
+        now = _now()
+        return max(
+            node.backoff.wait(node.desired.revision if node.desired else None, now),
+            node.heal_backoff.wait(node.proven, now),
+            node.exits.wait(now),
+        )
 
     def may_look(self, node: Node) -> bool:
         """Return whether reading a node is of use: without broker or poller nothing follows from it."""
@@ -93,13 +153,19 @@ class Judge:
         """Take note of what time alone brings: a confirmed renderer, and a config that has proven itself."""
         if not node.confirmed and self._sources.confirms(node.desired):
             node.confirmed = True
-        running = node.seen.running if node.seen else None
-        if running is None or node.desired is None or running.revision != node.desired.revision:
+        seen, desired = node.seen, node.desired
+        if seen is None or seen.running is None or desired is None:
             return
+        if seen.running.revision != desired.revision:
+            return
+        if seen.body is not None:
+            node.seen = replace(seen, body=None)  # the desired config says the same
         if node.push is None and node.running_since is not None:
             node.problem = None
             if _now() - node.running_since >= self._settle_s:
-                node.proven = running.revision
+                node.proven = desired.revision
+        if node.proven == desired.revision:
+            self._group.proven.keep(desired.revision, bytes(desired.config))
 
     def look_again_s(self, node: Node) -> float | None:
         """Return after how long time alone may change the decision about a node [s], or None."""
@@ -119,6 +185,10 @@ class Judge:
         if node.push is None and entry is not None and entry.epoch != node.epoch:
             return "a new epoch begins"
         return self._sources.unready(confirmed=node.confirmed)
+
+
+def _expired(node: Node) -> bool:
+    return node.forced_until is not None and datetime.now(UTC) > node.forced_until + CLOCK_TOLERANCE
 
 
 def _now() -> float:

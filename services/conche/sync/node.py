@@ -21,6 +21,8 @@ from conche.kotekan.errors import WriteForbidden
 from conche.kotekan.snapshot import Snapshot
 
 from .backoff import Backoff
+from .cures import Cures
+from .exits import Exits
 from .records import NodeRecord, PushStep
 
 MAX_REJECTIONS: Final = 20
@@ -50,6 +52,9 @@ class Node:
     proven: str | None = None
     rejected: list[Rejection] = field(default_factory=list)
     backoff: Backoff = field(default_factory=Backoff)
+    heal_backoff: Backoff = field(default_factory=Backoff)
+    exits: Exits = field(default_factory=Exits)
+    cures: Cures = field(default_factory=Cures)
 
     desired: DesiredConfig | None = None
     doubt_until: float = float("-inf")
@@ -65,7 +70,11 @@ class Node:
     interrupted: bool = False
     """Whether an earlier worker was killed in the middle of a push."""
     last_push: LastPush | None = None
+    tried: bool = False
+    """Whether the last push was carried out, to whatever end, and not given up on the way."""
     forced: bool = False
+    forced_until: datetime | None = None
+    """When the command that forces a restart expires."""
     problem: str | None = None
     """What went wrong with the last push, until another goes well or something else is desired."""
     in_flight: str | None = None
@@ -111,6 +120,8 @@ class Node:
         running = snapshot.running.revision if snapshot.running else None
         if running is None:
             self.running_since = None
+            if before is not None and self.push is None and snapshot.reach in (Reach.OK, Reach.REFUSED):
+                self.exits.count(now)  # it ran, and does not: it ended by itself
         elif running != before or self.running_since is None:
             self.running_since = now
         self.seen = snapshot
@@ -141,6 +152,8 @@ class Node:
             attempts=self.backoff.attempts,
             attempted=self.backoff.revision,
             retry_at=wall + timedelta(seconds=wait_s) if wait_s > 0 else None,
+            exits=[wall - timedelta(seconds=age) for age in self.exits.ages(now)],
+            cures={p: wall - timedelta(seconds=age) for p, age in self.cures.current(now).items()},
         )
 
     def restore(self, record: NodeRecord, *, now: float, wall: datetime) -> None:
@@ -157,12 +170,19 @@ class Node:
         self.backoff.resume(attempts=record.attempts, revision=record.attempted, wait_s=wait_s, now=now)
         if record.push is not None:
             self.backoff.uncount(now)
+        self.exits.resume([_age(at, wall) for at in record.exits], now)
+        self.cures.resume({path: _age(at, wall) for path, at in record.cures.items()}, now)
 
     def leave_epoch(self, new: str) -> None:
         """Leave the present epoch for a new one."""
         if self.epoch:
             self.past_epochs = [*self.past_epochs, self.epoch][-MAX_PAST_EPOCHS:]
         self.epoch = new
+
+
+def _age(at: datetime, wall: datetime) -> float:
+    """Return how old something is [s]; nothing is from the future, whatever the clocks say."""
+    return max(0.0, (wall - at).total_seconds())
 
 
 def forbid_in_maintenance(node: Node) -> None:

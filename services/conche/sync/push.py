@@ -55,6 +55,8 @@ class Pusher:
         Raises `WriteForbidden` when nothing may be written to a node now.
     decide_again
         Returns what to do about a node, back-off and the push itself left aside.
+    proven_config
+        Returns a config that ran well, by revision.
     """
 
     settings: Sync
@@ -63,6 +65,7 @@ class Pusher:
     cache: FingerprintCache
     gate: Callable[[Node], None]
     decide_again: Callable[[Node], Decision]
+    proven_config: Callable[[str], bytes | None]
 
     async def connect(self, node: Node) -> Connection:
         """Open a connection to a node.
@@ -83,7 +86,7 @@ class Pusher:
             It did not answer as one that is idle or runs.
         """
         snapshot = await look(self._reader(connection), self.cache)
-        node.saw(snapshot, asyncio.get_running_loop().time())
+        node.saw(snapshot, _now())
         return snapshot
 
     async def carry_out(self, node: Node, decision: Decision, connection: Connection) -> None:
@@ -103,14 +106,13 @@ class Pusher:
         match decision.action:
             case Action.UPDATE:
                 await self._update(node, decision.endpoints, connection)
-            case Action.START:
-                await self._start(node, connection)
+            case Action.START | Action.HEAL:
+                await self._start(node, decision.action, connection)
             case Action.STOP | Action.RESTART:
                 await self._kill(node, connection)
                 idle = await self._wait_idle(node)
                 try:
-                    if self.decide_again(node).action is Action.START:
-                        await self._start(node, idle)
+                    await self._start(node, self.decide_again(node).action, idle)
                 finally:
                     idle.close()
             case Action.NONE:
@@ -125,10 +127,11 @@ class Pusher:
                 # The answer comes before the exit, but a hung REST thread gives it late: to give up early
                 # would be to give up the connection, and with it the proof.
                 await self._writer(node, connection).kill(timeout=patience)
+            if not await connection.wait_closed(timeout=patience):
+                raise PushFailed(f"it was killed and is not gone after {patience:g} s: a stage does not end")
         except KotekanClosed:
-            return  # it died first: the end-of-file came all the same
-        if not await connection.wait_closed(timeout=patience):
-            raise PushFailed(f"it was killed and is not gone after {patience:g} s: a stage does not end")
+            pass  # it died first: the end-of-file came all the same
+        node.exits.count(_now())
 
     async def _wait_idle(self, node: Node) -> Connection:
         """Return a connection to the next process, once it says that it is idle."""
@@ -168,23 +171,31 @@ class Pusher:
 
     # --- start
 
-    async def _start(self, node: Node, connection: Connection) -> None:
-        desired = node.desired
-        if desired is None or desired.revision is None:
-            raise StateMoved("nothing is desired any more")
-        wanted = desired.revision
+    async def _start(self, node: Node, action: Action, connection: Connection) -> None:
+        """Start an idle node with what is desired, or with what last ran well; or leave it idle."""
+        if action is Action.START and node.desired is not None and node.desired.revision is not None:
+            wanted, config = node.desired.revision, bytes(node.desired.config)
+        elif action is Action.HEAL and node.proven is not None:
+            wanted, config = node.proven, self.proven_config(node.proven) or b""
+        else:
+            return
+        if not config:
+            raise PushFailed("the config that last ran well is not there any more")
         try:
             with self._sending(node, "POST /start"):
-                await self._writer(node, connection).start(
-                    bytes(desired.config), timeout=self.settings.start_timeout_s
-                )
+                await self._writer(node, connection).start(config, timeout=self.settings.start_timeout_s)
         except KotekanConflict:
             raise StateMoved("it runs already") from None
         except KotekanRejected as error:
             self._reject_revision(node, wanted, error.words)
-            await connection.wait_closed(timeout=self.settings.exit_timeout_s)
+            await self._wait_death(node, connection)
             raise PushFailed(f"rejected: {error.words}") from None
         await self._settle(node, wanted, connection)
+
+    async def _wait_death(self, node: Node, connection: Connection) -> None:
+        """Wait for the end of a process that has said that it will end: nothing may be sent to it any more."""
+        await connection.wait_closed(timeout=self.settings.exit_timeout_s)
+        node.exits.count(_now())
 
     async def _settle(self, node: Node, wanted: str, connection: Connection) -> None:
         """Read back now and after the settle time: a 200 from /start is not success."""
@@ -196,6 +207,7 @@ class Pusher:
         except KotekanClosed:
             ended = True
         if ended:
+            node.exits.count(_now())
             words = f"it ended within {self.settings.settle_s:g} s of its start"
             self._reject_revision(node, wanted, words)
             raise PushFailed(words)
@@ -238,7 +250,7 @@ class Pusher:
             node.reject(
                 Rejection(error=error.words, at=datetime.now(UTC), endpoint=endpoint, values=revision(block))
             )
-            await connection.wait_closed(timeout=self.settings.exit_timeout_s)
+            await self._wait_death(node, connection)
             raise PushFailed(f"refused the values of {endpoint}: {error.words}") from None
 
     # --- the gate
@@ -258,3 +270,7 @@ class Pusher:
         finally:
             node.in_flight = None
             node.tell_change()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -48,6 +48,10 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     retry_at: Time | None = None
     past_epochs: list[str] = field(default_factory=list)
     """Epochs left behind: a broker that comes back with old messages must not bring one back."""
+    exits: list[Time] = field(default_factory=list)
+    """The latest ends of its processes."""
+    cures: dict[str, Time] = field(default_factory=dict)
+    """Path to when it was restarted for drift of it."""
 
 
 class GroupRecord(Struct, frozen=True, kw_only=True):
@@ -57,6 +61,10 @@ class GroupRecord(Struct, frozen=True, kw_only=True):
     nodes: dict[str, NodeRecord] = field(default_factory=dict)
     done: list[tuple[str, str]] = field(default_factory=list)
     """Account and id of commands that restarted something."""
+    cleared: list[str] = field(default_factory=list)
+    """Revisions that were proven somewhere in the group, or with the batch that they were in."""
+    held: dict[str, str] = field(default_factory=dict)
+    """Revision to why it is given to nobody."""
 
 
 def load(path: Path) -> GroupRecord:

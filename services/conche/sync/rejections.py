@@ -1,4 +1,7 @@
-"""What was rejected is not sent again: to the node that rejected it, nor to one that has never run it."""
+"""What was rejected is not sent again: a config to the node that rejected it, refused values to nobody.
+
+Whether a config that one node rejected is given to others is the batch's to say.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,57 +11,41 @@ from conche.contract import DesiredConfig, Rejection
 from .node import Node
 
 
-class Rejections:
-    """The rejections of a whole group, found by revision and by values.
+def of_revision(node: Node, desired: DesiredConfig) -> str | None:
+    """Return why the desired revision is not given to a node that rejected it, or None."""
+    if desired.revision is None or node.proven == desired.revision:
+        return None
+    own = next((r for r in node.rejected if r.revision == desired.revision), None)
+    return None if own is None else f"its kotekan rejected this config: {own.error}"
+
+
+class RefusedValues:
+    """The values that nodes of a group refused: a refusal is deterministic, so one is enough.
 
     Kept up to date by `update`, so that one node's decision does not look at all nodes.
     """
 
     def __init__(self) -> None:
-        self._by_revision: dict[str, dict[str, Rejection]] = defaultdict(dict)
         self._by_values: dict[tuple[str, str], dict[str, Rejection]] = defaultdict(dict)
-        self._proven_by: dict[str, set[str]] = defaultdict(set)
-        self._known: dict[str, tuple[list[Rejection], str | None]] = {}
+        self._known: dict[str, list[Rejection]] = {}
 
     def update(self, node: Node) -> bool:
-        """Take over what a node rejected and has proven; return whether that may concern other nodes."""
-        new = (list(node.rejected), node.proven)
-        old = self._known.get(node.name, ([], None))
-        if old == new:
+        """Take over what a node refused; return whether that is new, so that it concerns other nodes."""
+        refused = [r for r in node.rejected if r.endpoint is not None]
+        if self._known.get(node.name, []) == refused:
             return False
-        concerns = old[0] != new[0] or bool(self._by_revision.get(node.proven or ""))
         self.remove(node.name)
-        self._known[node.name] = new
-        for rejection in node.rejected:
-            self._index(rejection)[node.name] = rejection
-        if node.proven is not None:
-            self._proven_by[node.proven].add(node.name)
-        return concerns
+        self._known[node.name] = refused
+        for rejection in refused:
+            self._by_values[_key(rejection)][node.name] = rejection
+        return True
 
     def remove(self, name: str) -> None:
         """Forget a node."""
-        rejected, proven = self._known.pop(name, ([], None))
-        for rejection in rejected:
-            self._index(rejection).pop(name, None)
-        if proven is not None:
-            self._proven_by[proven].discard(name)
+        for rejection in self._known.pop(name, []):
+            self._by_values[_key(rejection)].pop(name, None)
 
-    def of_revision(self, node: Node, desired: DesiredConfig) -> str | None:
-        """Return why the desired revision is not given to a node, or None."""
-        revision = desired.revision
-        if revision is None or node.proven == revision:
-            return None
-        found = self._by_revision.get(revision)
-        if not found:
-            return None
-        own = found.get(node.name)
-        if own is not None:
-            return f"its kotekan rejected this config: {own.error}"
-        if self._proven_by.get(revision):
-            return None  # it runs elsewhere: another node's rejection is that node's sickness
-        return f"held: {_names(found)} rejected this config: {next(iter(found.values())).error}"
-
-    def of_values(self, node: Node, desired: DesiredConfig) -> dict[str, str]:
+    def of(self, node: Node, desired: DesiredConfig) -> dict[str, str]:
         """Return endpoint and reason for each block whose desired values are not given to a node."""
         if desired.revision is not None and node.proven == desired.revision:
             return {}
@@ -68,10 +55,9 @@ class Rejections:
             if (found := self._by_values.get((endpoint, values)))
         }
 
-    def _index(self, rejection: Rejection) -> dict[str, Rejection]:
-        if rejection.revision is not None:
-            return self._by_revision[rejection.revision]
-        return self._by_values[(rejection.endpoint or "", rejection.values or "")]
+
+def _key(rejection: Rejection) -> tuple[str, str]:
+    return rejection.endpoint or "", rejection.values or ""
 
 
 def _names(nodes: Iterable[str]) -> str:

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from conche.contract import DesiredConfig, Drift, NodeState, NodeStatus, as_object
-from conche.kotekan.differences import differences
+from conche.contract import Cure, DesiredConfig, Drift, NodeState, NodeStatus, as_object
+from conche.kotekan.differences import Difference, differences
 from conche.kotekan.revision import Fingerprint, parse_config
 from conche.kotekan.snapshot import Snapshot
 
@@ -29,10 +29,18 @@ def drift_of(desired: DesiredConfig | None, seen: Snapshot | None) -> Drift:
     )
 
 
+def base_paths(desired: DesiredConfig, seen: Snapshot) -> tuple[str, ...]:
+    """Return the paths at which only a restart could bring a running node to what is desired."""
+    if seen.running is None or seen.body is None or desired.revision is None:
+        return ()
+    pair = _Pair(desired.revision, seen.running.revision, bytes(desired.config), seen.body)
+    return tuple(found.path for found in _compared(pair) if found.endpoint is None)
+
+
 def _paths(desired: DesiredConfig, running: Fingerprint, body: bytes | None) -> tuple[str, ...]:
     if body is None or desired.revision is None:
         return ()
-    return _cached_paths(_Pair(desired.revision, running.revision, bytes(desired.config), body))
+    return _shown(_compared(_Pair(desired.revision, running.revision, bytes(desired.config), body)))
 
 
 class _Pair:
@@ -51,23 +59,24 @@ class _Pair:
 
 
 @lru_cache(maxsize=32)
-def _cached_paths(pair: _Pair) -> tuple[str, ...]:
-    found = differences(as_object(pair.desired), parse_config(pair.live))
-    shown = [str(difference) for difference in found[:MAX_PATHS]]
-    if len(found) > MAX_PATHS:
-        shown.append(f"and {len(found) - MAX_PATHS} more")
-    return tuple(shown)
+def _compared(pair: _Pair) -> tuple[Difference, ...]:
+    return tuple(differences(as_object(pair.desired), parse_config(pair.live)))
 
 
-def status_of(node: Node, decision: Decision, *, retry_s: float, now: datetime) -> NodeStatus:
+def _shown(found: tuple[Difference, ...]) -> tuple[str, ...]:
+    more = (f"and {len(found) - MAX_PATHS} more",) if len(found) > MAX_PATHS else ()
+    return (*(str(difference) for difference in found[:MAX_PATHS]), *more)
+
+
+def status_of(node: Node, decision: Decision, *, retry_s: float, clock: float, now: datetime) -> NodeStatus:
     """Return a node's status after a decision, and remember since when it has its state.
 
     Parameters
     ----------
     retry_s
         How long back-off still forbids to try again [s].
-    now
-        Wall clock.
+    clock, now
+        Monotonic [s] and wall clock.
     """
     if decision.state is not node.state:
         node.state, node.since = decision.state, now
@@ -86,8 +95,9 @@ def status_of(node: Node, decision: Decision, *, retry_s: float, now: datetime) 
         desired=node.desired.revision if node.desired else None,
         live=seen.running.revision if seen and seen.running else None,
         proven=node.proven,
-        held=decision.error if decision.held else None,
+        held=decision.held,
         rejected=list(node.rejected),
+        cure=_cure(node, clock=clock, now=now),
         error=_error(node, decision),
         since=node.since,
         last_push=node.last_push,
@@ -96,6 +106,19 @@ def status_of(node: Node, decision: Decision, *, retry_s: float, now: datetime) 
     )
 
 
+def _cure(node: Node, *, clock: float, now: datetime) -> Cure | None:
+    ages = node.cures.current(clock)
+    if not ages:
+        return None
+    at = (now - timedelta(seconds=min(ages.values()))).replace(microsecond=0)
+    old = node.status.cure if node.status else None
+    if old is not None and abs((old.at - at).total_seconds()) <= 1:
+        at = old.at  # the same moment, counted anew
+    return Cure(paths=sorted(ages), at=at)
+
+
 def _error(node: Node, decision: Decision) -> str | None:
     parts = [words for words in (decision.error, node.problem) if words]
+    if decision.waits and not parts:
+        parts = [f"it did not stay as it was brought {node.backoff.attempts} times: the next try is put off"]
     return "; ".join(dict.fromkeys(parts)) or None

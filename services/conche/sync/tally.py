@@ -1,5 +1,6 @@
 """A group in one line, kept up to date node by node."""
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -26,6 +27,11 @@ def fault(status: NodeStatus) -> tuple[Health, str] | None:
     if status.drift.base or status.drift.endpoints:
         return Health.WARNING, "differing"
     return None
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts cx2 before cx10."""
+    return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 class Tally:
@@ -87,7 +93,7 @@ class Tally:
         for word, nodes in sorted(
             faults.items(), key=lambda item: -_ORDER.index(max(item[1].values(), key=_ORDER.index))
         ):
-            shown = sorted(nodes)[:names_left]
+            shown = sorted(nodes, key=natural)[:names_left]
             names_left -= len(shown)
             parts.append(f"{len(nodes)} {word}{_listed(shown, len(nodes))}")
         well = [f"{n} {state}" for state, n in counts.items() if state not in faults]

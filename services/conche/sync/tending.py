@@ -18,6 +18,7 @@ from .judging import Judge
 from .node import Node
 from .push import Pusher, PushFailed, StateMoved
 from .records import PushStep, Recorder, RecordsLost
+from .status import base_paths
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class Tender:
         Has the push on disk before its first write.
     refresh
         Told when anything about a node has changed.
-    push_ended
-        Told when a push has ended, before that.
+    push_begins, push_ended
+        Told when a push begins, and when it has ended; both before ``refresh``.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Tender:
         judge: Judge,
         recorder: Recorder,
         refresh: Callable[[Node], None],
+        push_begins: Callable[[Node], None],
         push_ended: Callable[[Node], None],
     ) -> None:
         self._pusher = pusher
         self._judge = judge
         self._recorder = recorder
         self._refresh = refresh
+        self._push_begins = push_begins
         self._push_ended = push_ended
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
 
@@ -115,6 +118,8 @@ class Tender:
             fresh = self._judge.decide(node, pushing=False, patient=False)
             if fresh.action is not decision.action:
                 raise StateMoved("something else is wanted by now")
+            if fresh.action is Action.RESTART and not node.forced:
+                self._note_cure(node)
             await self._pusher.carry_out(node, fresh, connection)
             done = True
         except StateMoved as moved:
@@ -129,24 +134,38 @@ class Tender:
     def _begin_push(self, node: Node, decision: Decision, now: float) -> PushKind:
         kind = PushKind(decision.action.value)
         at = datetime.now(UTC)
-        revision = node.desired.revision if node.desired and kind is not PushKind.STOP else None
+        revision = node.desired.revision if node.desired else None
+        if kind is PushKind.HEAL:
+            revision = node.proven
+        elif kind is PushKind.STOP:
+            revision = None
         node.push = PushStep(id=secrets.token_hex(4), kind=kind, at=at, revision=revision)
         node.last_push = LastPush(kind=kind, at=at, revision=revision)
         node.problem = None
-        if kind is not PushKind.STOP:
+        if kind is PushKind.HEAL:
+            node.heal_backoff.begin(node.proven, now)
+        elif kind is not PushKind.STOP:
             node.backoff.begin(revision, now)
+        self._push_begins(node)
         self._refresh(node)
         return kind
+
+    def _note_cure(self, node: Node) -> None:
+        """Remember for which paths a node is restarted that ran what is desired before: drift, not a change."""
+        if node.desired is not None and node.seen is not None and node.proven == node.desired.revision:
+            now = asyncio.get_running_loop().time()
+            node.cures.restarted_for(base_paths(node.desired, node.seen), now)
 
     def _end_push(self, node: Node, problem: str | None, *, counted: bool, began: float) -> None:
         now = asyncio.get_running_loop().time()
         push, node.push = node.push, None
         node.problem = problem
+        node.tried = counted
         node.forced = False
         if push is None:
             return
         if not counted:
-            node.backoff.uncount(now)
+            (node.heal_backoff if push.kind is PushKind.HEAL else node.backoff).uncount(now)
         node.last_push = LastPush(
             kind=push.kind,
             at=push.at,

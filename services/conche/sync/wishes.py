@@ -36,7 +36,7 @@ ANSWER_WITHIN_S: Final = 60.0
 IN_FLIGHT_PATIENCE_S: Final = 5.0
 """How long the reply to set_maintenance waits for a request in flight before it names it [s]."""
 
-REMEMBERED_RESTARTS: Final = 200
+REMEMBERED_RESTARTS: Final = 5_000
 """Ids of restarts kept in the group's file."""
 
 
@@ -53,6 +53,9 @@ class Group(Protocol):
 
     def is_at_rest(self, node: Node) -> bool:
         """Return whether nothing is being done about a node, nor about to be."""
+
+    def lift(self, node: Node) -> None:
+        """Forget why a node's desired config is not given to it."""
 
     async def look(self, node: Node) -> Connection | None:
         """Take note of what a node runs."""
@@ -219,11 +222,16 @@ class Wishes:
         for node in targets:
             if node.maintenance.on or not node.started:
                 continue
-            node.rejected = []
-            node.backoff.forget()
+            self._worker.lift(node)
             node.forced = not node.restarting  # a push that is under way is joined
+            node.forced_until = command.arguments.expires_at
             self._worker.refresh(node)
-        return await self._await_all(targets, restarted)
+        results = await self._await_all(targets, restarted)
+        for node in targets:  # what was not done is forgotten: it must not come as a surprise later
+            if node.push is None and not results[node.key].ok:
+                node.forced = False
+                self._worker.refresh(node)
+        return results
 
     async def _inspect(self, node: Node, wish: Inspect) -> Result:
         loop = asyncio.get_running_loop()
@@ -239,13 +247,13 @@ class Wishes:
         try:
             began = loop.time()
             connection = await self._worker.look(node)
-            took_s = loop.time() - began
+            took_s, seen = loop.time() - began, node.seen
             if connection is not None:
                 connection.close()
         finally:
             node.lock.release()
         self._worker.refresh(node)
-        return inspected(node, latency_s=took_s, with_config=wish.config)
+        return inspected(node, seen, latency_s=took_s, with_config=wish.config)
 
     # --- waiting
 

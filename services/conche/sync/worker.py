@@ -28,19 +28,24 @@ from conche.contract import (
 )
 from conche.kotekan.addresses import AddressMap
 from conche.kotekan.revision import FingerprintCache
-from conche.settings import Settings
+from conche.settings import GroupPolicy, Settings
 
+from .batches import Batches
+from .cures import Ignored
 from .decide import Action, Decision
 from .epochs import enter_epoch, restore
-from .judging import Judge
+from .judging import GroupView, Judge
 from .node import Node
 from .picture import Sources
+from .proven import ProvenConfigs
 from .push import Pusher
 from .records import GroupRecord, Recorder, load
-from .rejections import Rejections
+from .rejections import RefusedValues
+from .slots import Slots
 from .status import status_of
 from .tally import Tally
 from .tending import Tender
+from .turns import Turns
 from .wishes import Wishes
 
 logger = logging.getLogger(__name__)
@@ -75,7 +80,12 @@ class GroupWorker:
         self.finished = asyncio.Event()
         self._settings = settings
         self._sources = Sources(group)
-        self._rejections = Rejections()
+        self._batches = Batches()
+        self._refused = RefusedValues()
+        policy = settings.groups.get(group, GroupPolicy())
+        self._slots = Slots(policy.max_parallel)
+        self._proven = ProvenConfigs(Path(settings.sync.run_dir) / f"proven-{group}")
+        self._turns = Turns(group, self.nodes, batches=self._batches, slots=self._slots, refresh=self.refresh)
         self._tally = Tally()
         self._summary_due = asyncio.Event()
         self._disagreeing: set[Node] = set()
@@ -88,9 +98,15 @@ class GroupWorker:
         self._begun = False
         self._doubt_until = float("-inf")
         self._wishes = Wishes(self, root=settings.broker.root)
-        self._judge = Judge(
-            self.bus, sources=self._sources, rejections=self._rejections, settle_s=settings.sync.settle_s
+        view = GroupView(
+            sources=self._sources,
+            batches=self._batches,
+            slots=self._slots,
+            refused=self._refused,
+            proven=self._proven,
+            ignored=Ignored(policy.ignore),
         )
+        self._judge = Judge(self.bus, group=view, settle_s=settings.sync.settle_s)
         pusher = Pusher(
             settings=settings.sync,
             kotekan=settings.kotekan,
@@ -98,13 +114,15 @@ class GroupWorker:
             cache=cache,
             gate=self._judge.gate,
             decide_again=partial(self._judge.decide, pushing=False, patient=False),
+            proven_config=self._proven.get,
         )
         self._tender = Tender(
             pusher,
             judge=self._judge,
             recorder=self.recorder,
             refresh=self.refresh,
-            push_ended=self._follow_entry,
+            push_begins=self._turns.push_begins,
+            push_ended=self._push_ended,
         )
         self.look = self._tender.look
 
@@ -112,10 +130,13 @@ class GroupWorker:
         """Work until cancelled."""
         self._remembered = load(self.recorder.path)
         self._wishes.restore(self._remembered.done)
+        self._batches.restore(self._remembered.cleared, self._remembered.held)
+        self._proven.restore()
         self._subscribe()
         try:
             async with asyncio.TaskGroup() as self.tasks:
                 self.tasks.create_task(self.recorder.run(), name=f"record {self.group}")
+                self.tasks.create_task(self._proven.run(), name=f"keep configs of {self.group}")
                 self.tasks.create_task(self._begin(), name=f"begin {self.group}")
                 self.tasks.create_task(self._watch_sources(), name=f"watch sources of {self.group}")
                 self.tasks.create_task(self._summarise(), name=f"summarise {self.group}")
@@ -124,6 +145,7 @@ class GroupWorker:
             for node in self.nodes.values():
                 if node.timer is not None:
                     node.timer.cancel()
+            self._turns.close()
 
     def _subscribe(self) -> None:
         self.bus.subscribe(REGISTRY, self.on_registry)
@@ -259,7 +281,8 @@ class GroupWorker:
         node.gone = True
         del self.nodes[node.name]
         self._disagreeing.discard(node)
-        self._rejections.remove(node.name)
+        self._refused.remove(node.name)
+        self._turns.leave(node)
         self._tally.remove(node.name)
         self._summary_due.set()
         if node.timer is not None:
@@ -271,6 +294,10 @@ class GroupWorker:
         node.tell_change()
         node.poke.set()
         logger.info("%s: left the registry", node.key)
+
+    def _push_ended(self, node: Node) -> None:
+        self._turns.push_ended(node)
+        self._follow_entry(node)
 
     def _follow_entry(self, node: Node) -> None:
         """Bring a node into an epoch that began while it was being pushed."""
@@ -295,9 +322,12 @@ class GroupWorker:
         if node.gone:
             return
         self._judge.learn(node)
-        if self._rejections.update(node):
+        if self._refused.update(node):
             asyncio.get_running_loop().call_soon(self.refresh_all)
+        if node.proven is not None:
+            self._turns.prove(node.proven)
         decision = self._judge.decide(node)
+        self._turns.queue(node, decision)
         self._say(node, decision)
         (self._disagreeing.discard if node.agrees() else self._disagreeing.add)(node)
         if decision.action is not Action.NONE or (node.seen is None and self._judge.may_look(node)):
@@ -309,12 +339,28 @@ class GroupWorker:
         """Return whether nothing is being done about a node, nor about to be."""
         if node.gone:
             return True
-        return node.push is None and not node.forced and self._judge.decide(node).action is Action.NONE
+        if node.push is not None:
+            return False
+        decision = self._judge.decide(node)
+        if decision.waits and node.forced:
+            return False
+        return decision.action is Action.NONE and decision.queue is None
+
+    def lift(self, node: Node) -> None:
+        """Forget why a node's desired config is not given to it."""
+        node.rejected = []
+        node.backoff.forget()
+        node.heal_backoff.forget()
+        node.cures.forget()
+        self._turns.lift(node)
+
+    # --- saying
 
     def _say(self, node: Node, decision: Decision) -> None:
         now = datetime.now(UTC)
         before = node.state
-        status = status_of(node, decision, retry_s=self._judge.retry_s(node), now=now)
+        clock = asyncio.get_running_loop().time()
+        status = status_of(node, decision, retry_s=self._judge.retry_s(node), clock=clock, now=now)
         if status == node.status:
             return
         if node.state is not before:
@@ -353,10 +399,19 @@ class GroupWorker:
 
     def _record(self) -> GroupRecord:
         now, wall = asyncio.get_running_loop().time(), datetime.now(UTC)
+        self._forget_old()
         return GroupRecord(
             nodes={name: node.record(now=now, wall=wall) for name, node in self.nodes.items()},
             done=self._wishes.restarts_done(),
+            cleared=list(self._batches.cleared),
+            held=self._batches.held,
         )
+
+    def _forget_old(self) -> None:
+        useful = {n.proven for n in self.nodes.values() if n.proven}
+        self._proven.keep_only(useful)
+        useful |= {n.desired.revision for n in self.nodes.values() if n.desired and n.desired.revision}
+        self._batches.forget_old(useful, bound=4 * len(self.nodes) + 200)
 
     def _save_soon(self) -> None:
         """Have the file written without waiting for it: losing this costs nothing that can't be seen again."""

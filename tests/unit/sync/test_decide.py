@@ -9,7 +9,8 @@ from msgspec import Raw
 from conche.contract import DesiredConfig, NodeState, Reach
 from conche.kotekan.revision import Fingerprint
 from conche.kotekan.snapshot import Snapshot
-from conche.sync.decide import BUSY_PATIENCE_S, Action, Decision, View, decide
+from conche.sync.batches import Turn
+from conche.sync.decide import BUSY_PATIENCE_S, Action, Decision, Queue, View, decide
 
 DESIRED = DesiredConfig(
     boot="b",
@@ -120,13 +121,13 @@ def test_a_node_that_runs_what_is_desired_stays_so_whatever_was_rejected():
 
 def test_a_rejected_config_is_not_given_to_an_idle_node():
     found = decide(view(seen=IDLE, rejected="cx2 rejected it"))
-    assert found == Decision(NodeState.FAILED, error="cx2 rejected it", held=True)
+    assert found == Decision(NodeState.FAILED, error="cx2 rejected it", held="cx2 rejected it")
 
 
 @pytest.mark.parametrize("seen", [OTHER_BASE, OTHER_VALUES])
 def test_a_rejected_config_leaves_a_running_node_alone(seen: Snapshot):
     found = decide(view(seen=seen, rejected="cx2 rejected it"))
-    assert found == Decision(NodeState.STARTED, error="cx2 rejected it", held=True)
+    assert found == Decision(NodeState.STARTED, error="cx2 rejected it", held="cx2 rejected it")
 
 
 def test_refused_values_are_not_posted():
@@ -147,7 +148,7 @@ def test_refused_values_of_one_block_do_not_keep_another_from_being_posted():
 @pytest.mark.parametrize(("seen", "state"), [(IDLE, NodeState.FAILED), (OTHER_BASE, NodeState.STARTED)])
 def test_refused_values_keep_a_node_from_a_start_that_would_kill_it(seen: Snapshot, state: NodeState):
     found = decide(view(seen=seen, refused={"gains": "refused"}))
-    assert (found.state, found.action, found.held) == (state, Action.NONE, True)
+    assert (found.state, found.action, found.held) == (state, Action.NONE, "refused")
 
 
 @pytest.mark.parametrize("seen", [IDLE, OTHER_BASE, OTHER_VALUES])
@@ -176,8 +177,8 @@ def test_a_difference_that_no_post_can_mend_means_a_restart():
 
 
 @pytest.mark.parametrize(("seen", "action"), [(IDLE, Action.START), (AS_DESIRED, Action.RESTART)])
-def test_a_resync_restarts_whatever_runs_and_whatever_was_rejected(seen: Snapshot, action: Action):
-    assert decide(view(forced=True, seen=seen, rejected="held", retry_s=9.0)).action is action
+def test_a_resync_restarts_whatever_runs(seen: Snapshot, action: Action):
+    assert decide(view(forced=True, seen=seen, standing="a restart was no cure")).action is action
 
 
 def test_a_resync_does_not_write_to_a_node_in_maintenance():
@@ -188,3 +189,83 @@ def test_a_resync_does_not_write_to_a_node_in_maintenance():
 def test_nothing_is_begun_while_the_broker_is_away(seen: Snapshot):
     assert decide(view(seen=seen, connected=False)).action is Action.NONE
     assert decide(view(seen=AS_DESIRED, connected=False, started=False)).action is Action.NONE
+
+
+# --- batches, slots, healing, exits, drift that stays
+
+WAIT = Turn(go=False, words="waits for cx1, which tries it first")
+HELD = Turn(go=False, words="held, cx1 and cx2 rejected it", held=True)
+
+
+@pytest.mark.parametrize("seen", [IDLE, OTHER_BASE, OTHER_VALUES])
+def test_a_node_waits_while_another_tries_its_config_first(seen: Snapshot):
+    found = decide(view(seen=seen, turn=WAIT))
+    assert (found.action, found.queue, found.held, found.error) == (Action.NONE, Queue.TURN, WAIT.words, None)
+
+
+def test_a_node_that_backs_off_does_not_stand_in_the_queue():
+    assert decide(view(seen=IDLE, turn=WAIT, retry_s=1.0)).queue is None
+
+
+@pytest.mark.parametrize(("seen", "state"), [(IDLE, NodeState.FAILED), (OTHER_BASE, NodeState.STARTED)])
+def test_a_batch_that_is_held_is_given_to_nobody(seen: Snapshot, state: NodeState):
+    found = decide(view(seen=seen, turn=HELD))
+    assert (found.state, found.action, found.held, found.error) == (
+        state,
+        Action.NONE,
+        HELD.words,
+        HELD.words,
+    )
+
+
+@pytest.mark.parametrize(
+    "why", [{"turn": HELD}, {"rejected": "its kotekan rejected it"}, {"refused": {"gains": "refused"}}]
+)
+def test_an_idle_node_goes_back_to_what_last_ran_well_whatever_is_held(why: dict[str, Any]):
+    assert decide(view(seen=IDLE, can_heal=True, **why)).action is Action.HEAL
+
+
+def test_healing_waits_for_nobody_but_its_own_back_off():
+    waiting = decide(view(seen=IDLE, can_heal=True, turn=HELD, heal_retry_s=1.0))
+    assert (waiting.state, waiting.action, waiting.waits) == (NodeState.FAILED, Action.NONE, True)
+    assert decide(view(seen=IDLE, can_heal=True, turn=HELD, retry_s=9.0)).action is Action.HEAL
+
+
+@pytest.mark.parametrize(("seen", "slotted"), [(IDLE, True), (OTHER_BASE, True), (OTHER_VALUES, False)])
+def test_restarts_wait_for_a_slot_and_updates_do_not(seen: Snapshot, slotted: bool):
+    found = decide(view(seen=seen, slot=False))
+    assert (found.queue is Queue.SLOT) is slotted
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seen": IDLE},
+        {"seen": OTHER_BASE},
+        {"seen": OTHER_VALUES},
+        {"started": False},
+        {"forced": True},
+        {"seen": IDLE, "turn": HELD, "can_heal": True},
+    ],
+)
+def test_nothing_is_done_that_can_end_a_process_after_too_many_exits(changes: dict[str, Any]):
+    found = decide(view(exits_s=3.0, **changes))
+    assert (found.action, found.waits) == (Action.NONE, True)
+
+
+def test_drift_that_a_restart_did_not_cure_is_shown_and_left_alone():
+    found = decide(view(seen=OTHER_BASE, standing="a restart did not cure rfi/mask"))
+    assert (found.state, found.action, found.error) == (
+        NodeState.STARTED,
+        Action.NONE,
+        "a restart did not cure rfi/mask",
+    )
+
+
+def test_drift_that_is_to_be_ignored_is_no_error():
+    assert decide(view(seen=OTHER_BASE, standing="")) == Decision(NodeState.STARTED)
+
+
+def test_values_are_posted_whatever_else_stays_different():
+    both = Snapshot(Reach.OK, running=Fingerprint("8" * 32, "9" * 32, {"gains": "7" * 32}))
+    assert decide(view(seen=both, standing="")).action is Action.UPDATE

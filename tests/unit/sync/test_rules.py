@@ -24,11 +24,14 @@ from conche.contract import (
 from conche.kotekan.revision import Fingerprint
 from conche.kotekan.snapshot import Snapshot
 from conche.sync.backoff import FORGOTTEN_AFTER_S, LONGEST_S, Backoff
+from conche.sync.cures import Cures, Ignored
 from conche.sync.epochs import adopt, adopted, enter_epoch, restore
+from conche.sync.exits import Exits
 from conche.sync.node import MAX_REJECTIONS, Node
 from conche.sync.picture import Sources
 from conche.sync.records import NodeRecord, PushStep
-from conche.sync.rejections import Rejections
+from conche.sync.rejections import RefusedValues, of_revision
+from conche.sync.slots import Slots
 from conche.sync.tally import MAX_NAMES, Tally
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -209,45 +212,98 @@ def rejecting(name: str, **what: str) -> Node:
     return one
 
 
-def test_a_rejected_revision_is_held_on_every_node_that_has_not_run_it():
-    rejections = Rejections()
-    rejections.update(rejecting("cx1", revision="5" * 32))
-    assert "cx1 rejected this config: no such buffer" in str(rejections.of_revision(node("cx2"), WANTED))
+def test_a_node_is_not_given_again_what_it_rejected():
+    assert "no such buffer" in str(of_revision(rejecting("cx1", revision="5" * 32), WANTED))
+    assert of_revision(rejecting("cx1", revision="4" * 32), WANTED) is None
 
 
-def test_a_node_that_has_run_a_revision_is_not_held_by_anothers_rejection():
-    rejections = Rejections()
-    rejections.update(rejecting("cx1", revision="5" * 32))
+def test_a_node_that_has_run_a_config_may_be_given_it_again():
+    veteran = rejecting("cx1", revision="5" * 32)
+    veteran.proven = "5" * 32
+    assert of_revision(veteran, WANTED) is None
+
+
+def test_refused_values_are_given_to_nobody_whatever_the_revision():
+    refused = RefusedValues()
+    assert refused.update(rejecting("cx1", endpoint="gains", values="7" * 32))
+    assert list(refused.of(node("cx2"), WANTED)) == ["gains"]
+    assert not refused.of(
+        node("cx2"), DesiredConfig(boot="b", revision="1" * 32, updatable={"gains": "1" * 32})
+    )
+
+
+def test_values_that_a_node_runs_well_are_not_taken_from_it():
+    refused = RefusedValues()
+    refused.update(rejecting("cx1", endpoint="gains", values="7" * 32))
     veteran = node("cx2")
     veteran.proven = "5" * 32
-    rejections.update(veteran)
-    assert rejections.of_revision(veteran, WANTED) is None
+    assert not refused.of(veteran, WANTED)
 
 
-def test_where_a_revision_is_proven_a_rejection_counts_for_that_node_only():
-    rejections = Rejections()
-    sick = rejecting("cx1", revision="5" * 32)
-    well = node("cx2")
-    well.proven = "5" * 32
-    rejections.update(sick)
-    rejections.update(well)
-    assert rejections.of_revision(node("cx3"), WANTED) is None
-    assert rejections.of_revision(sick, WANTED) is not None
-
-
-def test_refused_values_are_held_everywhere_whatever_the_revision():
-    rejections = Rejections()
-    rejections.update(rejecting("cx1", endpoint="gains", values="7" * 32))
-    assert list(rejections.of_values(node("cx2"), WANTED)) == ["gains"]
-
-
-def test_a_rejection_that_is_lifted_holds_nobody():
-    rejections = Rejections()
-    sick = rejecting("cx1", revision="5" * 32)
-    rejections.update(sick)
+def test_a_refusal_that_is_lifted_holds_nobody():
+    refused = RefusedValues()
+    sick = rejecting("cx1", endpoint="gains", values="7" * 32)
+    refused.update(sick)
     sick.rejected = []
-    assert rejections.update(sick)
-    assert rejections.of_revision(node("cx2"), WANTED) is None
+    assert refused.update(sick)
+    assert not refused.of(node("cx2"), WANTED)
+
+
+# --- exits, cures, slots
+
+
+def test_four_exits_in_ten_seconds_are_the_most():
+    exits = Exits()
+    for at in (0.0, 1.0, 2.0):
+        exits.count(at)
+    assert exits.wait(2.0) == 0.0
+    exits.count(3.0)
+    assert 7.0 <= exits.wait(3.0) <= 8.0
+    assert exits.wait(11.0) == 0.0
+
+
+def test_exits_are_remembered_by_their_age():
+    exits, heir = Exits(), Exits()
+    for at in (0.0, 1.0, 2.0, 3.0):
+        exits.count(at)
+    heir.resume(exits.ages(4.0), 1000.0)
+    assert heir.wait(1000.0) == pytest.approx(exits.wait(4.0))
+
+
+def test_a_restart_is_no_cure_for_the_same_paths_within_the_hour():
+    cures = Cures()
+    cures.restarted_for(["rfi/mask", "log_level"], 0.0)
+    assert cures.failed_for(["rfi/mask"], 10.0)
+    assert not cures.failed_for(["rfi/mask", "depth"], 10.0)
+    assert not cures.failed_for(["rfi/mask"], 3601.0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "covered"),
+    [
+        ("rfi/*", "rfi/mask", True),
+        ("rfi/*", "rfi/a/b[3]", True),
+        ("dishes[?]/x", "dishes[3]/x", True),
+        ("dishes[3]", "dishes3", False),
+        ("mask", "rfi/mask", False),
+    ],
+)
+def test_ignored_paths_are_patterns_in_which_brackets_stand_for_themselves(
+    pattern: str, path: str, covered: bool
+):
+    assert Ignored([pattern]).covers(path) is covered
+
+
+def test_slots_bound_how_many_are_restarted_at_once():
+    slots = Slots(2)
+    slots.take("cx1")
+    slots.take("cx2")
+    assert not slots.free("cx3")
+    assert slots.free("cx1")
+    for name in ("cx5", "cx4", "cx3"):
+        slots.wait(name)
+    assert slots.give_back("cx1") == {"cx3"}
+    assert slots.free("cx3")
 
 
 def test_rejections_of_one_node_are_bounded_and_the_newest_kept():
