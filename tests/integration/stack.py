@@ -1,221 +1,196 @@
-"""The whole data plane for tests: mosquitto, a simulated cluster, and the services as processes."""
+"""A whole conche for tests: mosquitto as shipped, the services and simulated nodes in this loop, and the command line
+as the program that it is.
+"""
 
 import asyncio
 import contextlib
 import json
-import signal
+import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from conche import contract
 from conche.bus.client import Client
-from conche.contract import Arguments, NodeStatus, Reply
-from conche.sim.control_client import SimEntry, SimControl
-from conche.sim.launch import free_ports, simulated_cluster
+from conche.cli.picture import Picture, read_picture
+from conche.contract import NodeStatus
+from conche.poller.main import build as build_poller
+from conche.renderer.main import build as build_renderer
+from conche.settings import Poller, Renderer, Settings, Sync
+from conche.sim.host import NodeHost
+from conche.sim.launch import simulated_nodes
+from conche.sync.main import build as build_sync
 
 from .harness import Mosquitto
 
-TEMPLATE = """\
----
+PATIENCE_S = 20.0
+CONCHE = Path(sys.executable).with_name("conche")
+CONFIG = """\
 type: config
 log_level: info
 cpu_affinity: [0]
-group: {{ node.group }}
-depth: {{ depth }}
-gains:
-  kotekan_update_endpoint: json
-  coeff: {{ coeff }}
-  start_time: 1772838439000002880
+gains: {kotekan_update_endpoint: json, start_time: 1.5, count: 3}
 """
+BUILD = {"renderer": build_renderer, "poller": build_poller, "sync": build_sync}
 
-SERVICES = ("renderer", "poller", "sync")
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
 
 
-class Process:
-    """One service's process, begun again when it ends, as a supervisor does."""
+async def conche(
+    *arguments: str, broker: Mosquitto, stdin: int = asyncio.subprocess.DEVNULL, **environment: str
+) -> Ran:
+    """Run the command line as a script does: without a terminal, unless one is given for its input."""
+    process = await asyncio.create_subprocess_exec(
+        CONCHE,
+        *arguments,
+        stdin=stdin,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment_of(broker) | environment,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    assert b"Traceback" not in err, err.decode()
+    return Ran(process.returncode, out.decode(), err.decode())
 
-    def __init__(self, name: str, config: Path, log: Path, arguments: Sequence[str] = ()) -> None:
-        self.name = name
-        self._command = [str(Path(sys.executable).with_name("conche")), name, "--config", str(config), *arguments]
-        self._log = log
-        self._process: asyncio.subprocess.Process | None = None
-        self._wanted = asyncio.Event()
-        self.exits: list[int] = []
 
-    async def supervise(self) -> None:
-        try:
-            while True:
-                await self._wanted.wait()
-                with self._log.open("ab") as log:
-                    self._process = await asyncio.create_subprocess_exec(
-                        *self._command, stdout=log, stderr=log
-                    )
-                self.exits.append(await self._process.wait())
-                await asyncio.sleep(0.2)
-        finally:
-            if self._process is not None and self._process.returncode is None:
-                self._process.kill()
-                await self._process.wait()
-
-    def start(self) -> None:
-        self._wanted.set()
-
-    def stop(self, number: int = signal.SIGKILL) -> None:
-        self._wanted.clear()
-        self.send(number)
-
-    def send(self, number: int) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(number)
+def environment_of(broker: Mosquitto) -> dict[str, str]:
+    """What leads the command line to a broker."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONCHE_")}
+    return {
+        **inherited,
+        "CONCHE_BROKER__PORT": str(broker.port),
+        "CONCHE_BROKER__SECRETS": str(broker.folder / "secrets"),
+    }
 
 
 class Stack:
-    """A running data plane with nodes in groups, all from one template."""
+    """Everything that runs; services can be ended and begun again one by one."""
 
-    def __init__(self, folder: Path, groups: dict[str, int], settings: dict[str, Any] | None = None) -> None:
-        self.folder = folder
-        self.nodes = {f"{g}/{g}{i}": None for g, n in groups.items() for i in range(1, n + 1)}
-        self.configs = folder / "configs"
-        self.mosquitto = Mosquitto(folder / "mosquitto")
-        self.processes = {
-            name: Process(name, folder / "conche.yaml", folder / f"{name}.log") for name in SERVICES
-        }
-        self._settings = settings or {}
-        self.first_port = free_ports(len(self.nodes))
-        self.sim: SimControl
-        self.client: Client
-        self._ids = 0
+    def __init__(self, broker: Mosquitto, settings: Settings, sim: NodeHost) -> None:
+        self.broker = broker
+        self.settings = settings
+        self.sim = sim
+        self._tasks: dict[str, tuple[asyncio.Task[None], AsyncExitStack]] = {}
 
-    # --- files
+    async def begin(self, service: str) -> None:
+        resources = AsyncExitStack()
+        runnable = await BUILD[service](self.settings, resources)
+        self._tasks[service] = (asyncio.create_task(runnable.run(), name=f"run {service}"), resources)
 
-    def write(self) -> None:
-        self.configs.mkdir(parents=True, exist_ok=True)
-        ports = {name: self.first_port + i for i, name in enumerate(self.nodes)}
-        hosts = {name: f"{name.partition('/')[2]}.example.org" for name in self.nodes}
-        addresses = {f"{hosts[n]}:12048": f"127.0.0.1:{port}" for n, port in ports.items()}
-        sim_map = {"nodes": {n: {"host": "127.0.0.1", "port": port} for n, port in ports.items()}}
-        (self.folder / "addresses.json").write_text(json.dumps(addresses))
-        (self.folder / "map.json").write_text(json.dumps(sim_map))
-        self.write_nodes(list(self.nodes))
-        self.write_vars(depth=4, coeff=1.0)
-        for group in {name.partition("/")[0] for name in self.nodes}:
-            (self.configs / group).mkdir(exist_ok=True)
-            (self.configs / group / "base.j2").write_text(TEMPLATE)
-        settings = {
-            "broker": {"port": self.mosquitto.port, "secrets": "mosquitto/secrets"},
-            "kotekan": {"addresses": "addresses.json"},
-            "renderer": {"configs": "configs", "run_dir": "run"},
-            "sync": {"run_dir": "run"},
-        }
-        for section, values in self._settings.items():
-            settings.setdefault(section, {}).update(values)
-        (self.folder / "conche.yaml").write_text(yaml.dump(settings))
-        (self.folder / "run").mkdir(exist_ok=True)
+    async def end(self, service: str) -> None:
+        task, resources = self._tasks.pop(service)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await resources.aclose()
 
-    def write_nodes(self, names: list[str], **more: dict[str, Any]) -> None:
-        groups: dict[str, dict[str, Any]] = {}
-        for name in names:
-            group, _, node = name.partition("/")
-            entry = {"host": f"{node}.example.org", "config": f"{group}/base.j2", **more.get(node, {})}
-            groups.setdefault(group, {})[node] = entry
-        replace(self.configs / "nodes.yaml", yaml.dump({"groups": groups}))
+    async def end_all(self) -> None:
+        for service in reversed(list(self._tasks)):
+            await self.end(service)
 
-    def write_vars(self, **values: Any) -> None:
-        replace(self.configs / "vars.yaml", yaml.dump(values))
+    async def conche(
+        self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL, **environment: str
+    ) -> Ran:
+        return await conche(*arguments, broker=self.broker, stdin=stdin, **environment)
 
-    # --- what is going on
+    def write(self, name: str, text: str) -> None:
+        path = self.settings.renderer.configs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
-    async def statuses(self) -> dict[str, NodeStatus]:
-        return {f"{p['group']}/{p['node']}": s for p, s in await self.client.read(contract.NODE_STATUS)}
+    def fault(self, node: str, kind: str, **parameters: Any) -> None:
+        self.sim.call("fault", {"nodes": [node], "fault": {"kind": kind, **parameters}})
 
-    async def until(
-        self, condition: Callable[[dict[str, NodeStatus]], bool], timeout: float = 20
-    ) -> dict[str, NodeStatus]:
-        statuses: dict[str, NodeStatus] = {}
-        try:
-            async with asyncio.timeout(timeout):
-                while True:
-                    statuses = await self.statuses()
-                    if set(statuses) >= set(self.nodes) and condition(statuses):
-                        return statuses
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            shown = {name: (s.state, s.error, s.maintenance.on, s.started) for name, s in statuses.items()}
-            raise AssertionError(f"not within {timeout} s: {shown}") from None
+    def clear(self, node: str) -> None:
+        self.sim.call("clear", {"nodes": [node]})
 
-    async def books(
-        self, node: str | None = None, *, since: int = 0, what: str | None = None
-    ) -> list[SimEntry]:
-        books = await self.sim.books(since=since, node=node)
-        return [entry for entry in books.entries if what is None or entry.what == what]
+    async def picture(self) -> Picture:
+        async with Client(self.broker.settings, account="operator") as client:
+            return await read_picture(client)
 
-    async def command(self, action: str, arguments: Arguments, target: str = "all/all") -> dict[str, Reply]:
-        """Send a command and return the reply of each group."""
-        group, _, node = target.partition("/")
-        self._ids += 1
-        from msgspec.structs import replace as changed
+    async def until(self, condition: Callable[[Picture], bool]) -> None:
+        """Wait for what the broker holds to be so."""
+        async with asyncio.timeout(PATIENCE_S), Client(self.broker.settings, account="operator") as client:
+            while not condition(await read_picture(client)):
+                await asyncio.sleep(0.05)
 
-        arguments = changed(arguments, id=arguments.id or f"test-{self._ids}")
-        groups = {n.partition("/")[0] for n in self.nodes} if group == "all" else {group}
-        replies: dict[str, Reply] = {}
-        async for reply in self.client.command(action, arguments, group=group, node=node, timeout=70):
-            if reply.group != "all":
-                replies[reply.group] = reply
-            if replies.keys() >= groups:
-                break
-        return replies
+    async def until_node(self, key: str, condition: Callable[[NodeStatus], bool]) -> None:
+        """Wait for a node's status to be so."""
+        group, _, node = key.partition("/")
 
-    async def start_all(self) -> None:
-        """Have every node run what is desired, out of maintenance."""
-        await self.command("set_started", contract.SetStarted(started=True))
-        await self.command("set_maintenance", contract.SetMaintenance(maintenance=False))
-        await self.until(lambda found: all(converged(s) for s in found.values()))
+        def holds(picture: Picture) -> bool:
+            status = picture.statuses.get(group, {}).get(node)
+            return status is not None and condition(status)
 
+        await self.until(holds)
 
-def converged(status: NodeStatus) -> bool:
-    """Whether a node runs what is desired, and has proven it."""
-    return (
-        status.state == "started"
-        and status.live == status.desired == status.proven
-        and status.live is not None
-    )
-
-
-def replace(path: Path, text: str) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
-    new.rename(path)
+    async def until_settled(self) -> None:
+        """Wait until every node is known."""
+        groups = self.settings.sync.groups
+        await self.until(
+            lambda picture: (
+                picture.registry is not None
+                and bool(picture.registry.groups)
+                and all(
+                    (status := picture.statuses.get(group, {}).get(node)) is not None
+                    and status.state != "unknown"
+                    for group, nodes in picture.registry.groups.items()
+                    for node in nodes
+                    if not groups or group in groups
+                )
+            )
+        )
 
 
 @asynccontextmanager
 async def running_stack(
-    folder: Path, groups: dict[str, int] | None = None, *, speed: float = 1.0, **settings: dict[str, Any]
+    broker: Mosquitto, folder: Path, *nodes: str, groups: tuple[str, ...] = ()
 ) -> AsyncIterator[Stack]:
-    """Run everything; the nodes are idle, in maintenance, and observed when this is entered."""
-    stack = Stack(folder, groups or {"cx": 2}, settings)
-    stack.write()
-    async with AsyncExitStack() as ending:
-        await stack.mosquitto.start()
-        ending.callback(stack.mosquitto.stop)
-        arguments = ("--map", str(folder / "map.json"), "--speed", str(speed), "--seed", "1")
-        stack.sim = await ending.enter_async_context(simulated_cluster(*arguments))
-        tasks = [asyncio.create_task(process.supervise()) for process in stack.processes.values()]
-        ending.push_async_callback(_cancel, tasks)
-        for process in stack.processes.values():
-            process.start()
-        stack.client = await ending.enter_async_context(Client(stack.mosquitto.settings, account="operator"))
-        await stack.until(lambda found: all(s.state == "stopped" for s in found.values()))
-        yield stack
+    """Run conche on simulated nodes, until every one is known.
 
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    Parameters
+    ----------
+    broker
+        Running.
+    folder
+        For the config directory and what the services keep.
+    nodes
+        Group and node of each.
+    groups
+        Those that sync serves; none named: all.
+    """
+    settings = Settings(
+        broker=broker.settings,
+        renderer=Renderer(configs=folder / "configs", run_dir=folder / "run"),
+        poller=Poller(period_s=0.2),
+        sync=Sync(groups=list(groups), run_dir=folder / "run", settle_s=0.2),
+    )
+    async with simulated_nodes(*nodes, speed=50.0) as (sim, addresses):
+        stack = Stack(broker, settings, sim)
+        registry: dict[str, dict[str, object]] = {}
+        for key, address in addresses.items():
+            group, _, node = key.partition("/")
+            registry.setdefault(group, {})[node] = {"host": address.host, "port": address.port}
+            stack.write(f"{key}.yaml", CONFIG)
+        stack.write("nodes.yaml", json.dumps({"groups": registry}))
+        try:
+            for service in BUILD:
+                await stack.begin(service)
+            await stack.until_settled()
+            yield stack
+        finally:
+            await stack.end_all()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from msgspec.json import encode
 
@@ -105,6 +105,7 @@ class Bus:
         self._window = asyncio.Semaphore(WINDOW)
         self._on_connection: list[Callable[[], None]] = []
         self._was_connected = False
+        self._trouble = ""
         self._last_tick = 0.0
 
     # --- what a service sets up before it runs
@@ -153,7 +154,7 @@ class Bus:
     def connected(self) -> bool:
         """Whether the picture is complete and this process has not been asleep."""
         awake = asyncio.get_running_loop().time() - self._last_tick < FRESH_S
-        return self._picture.is_set() and awake
+        return self._picture.is_set() and awake and self._link is not None and not self._link.closed.done()
 
     async def picture_complete(self) -> None:
         """Wait until everything that was retained has been handled."""
@@ -167,10 +168,8 @@ class Bus:
         PayloadTooLarge
             No broker would take it.
         """
-        topic, data = message.topic(**params), encode(payload)
-        if len(data) > MAX_PAYLOAD:
-            raise PayloadTooLarge(f"{topic}: {len(data)} bytes are more than {MAX_PAYLOAD}")
-        self._owned.want(self.topics.full(topic), data)
+        topic = self.topics.full(message.topic(**params))
+        self._owned.want(topic, _encoded(topic, payload))
 
     def disown(self, message: Message[PayloadT], **params: str) -> None:
         """Clear an owned topic."""
@@ -210,8 +209,11 @@ class Bus:
         ------
         BusUnavailable
             There is no connection, or it was lost before the broker acknowledged.
+        PayloadTooLarge
+            No broker would take it.
         """
-        return await self._open_link().publish(self.topics.full(message.topic(**params)), encode(payload))
+        topic = self.topics.full(message.topic(**params))
+        return await self._open_link().publish(topic, _encoded(topic, payload))
 
     def send(self, topic: str, payload: Payload, *, correlation: bytes | None = None) -> None:
         """Publish on a full topic without waiting, such as a reply to where its asker wants it.
@@ -220,8 +222,10 @@ class Bus:
         ------
         BusUnavailable
             There is no connection.
+        PayloadTooLarge
+            No broker would take it.
         """
-        self._open_link().publish(topic, encode(payload), correlation=correlation)
+        self._open_link().publish(topic, _encoded(topic, payload), correlation=correlation)
 
     def _open_link(self) -> Link:
         if self._link is None:
@@ -239,13 +243,17 @@ class Bus:
             except BusUnavailable as error:
                 if self._picture.is_set():
                     wait = first
-                if wait == first:
-                    logger.warning("%s: %s", self._login.client_id, error)
+                self._complain(str(error))
             if self._picture.is_set():
                 self._picture.clear()
                 self._tell_connection()
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(2 * wait, longest)
+
+    def _complain(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            logger.warning("%s: %s", self._login.client_id, trouble)
+        self._trouble = trouble
 
     async def _one_connection(self) -> None:
         link = Link(self._login, on_message=self._intake.put, will=self._will())
@@ -256,9 +264,13 @@ class Bus:
             self._was_connected = True
             self._owned.want(self._birth_topic, self._birth(ServiceState.ONLINE))
             self._picture.set()
+            self._trouble = ""
             logger.info("%s: online", self._login.client_id)
             self._tell_connection()
             await self._keep_owned(link)
+        except BusUnavailable:
+            link.raise_if_final()
+            raise
         except asyncio.CancelledError:
             await self._say_goodbye(link)
             raise
@@ -291,18 +303,21 @@ class Bus:
         self._owned.found(self._intake.own_found)
 
     async def _await_sentinel(self, link: Link) -> None:
-        while True:
-            before = self._intake.counters.received
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SENTINEL_SILENCE_S):
-                    await self._intake.sentinel_back.wait()
-                return
-            if link.closed.done():
-                raise BusUnavailable("the connection to the broker was lost while reading what is retained")
-            if self._intake.counters.received == before:
-                raise BusUnavailable(
-                    f"what {self._service} publishes for itself does not come back: may its account read it?"
-                )
+        back = asyncio.ensure_future(self._intake.sentinel_back.wait())
+        either: list[asyncio.Future[Any]] = [back, link.closed]
+        try:
+            while not back.done():
+                before = self._intake.counters.received
+                await asyncio.wait(either, timeout=SENTINEL_SILENCE_S, return_when=asyncio.FIRST_COMPLETED)
+                if link.closed.done():
+                    link.closed.result()
+                if not back.done() and self._intake.counters.received == before:
+                    raise BusUnavailable(
+                        f"what the account {self._login.account!r} publishes on {self.topics.full(self._mark)} "
+                        "does not come back: may it read that? check the access list"
+                    )
+        finally:
+            back.cancel()
 
     def _check_not_replaced(self) -> None:
         """On a reconnect, another boot on the own birth topic is a successor's."""
@@ -332,11 +347,17 @@ class Bus:
             self._owned.acknowledged(topic, payload)
 
     async def _watch_clock(self) -> None:
-        """Notice that this process stood still: others may have taken over."""
+        """Notice that this process stood still: others may have taken over, which only a new connection tells."""
         loop = asyncio.get_running_loop()
         while True:
             self._last_tick = loop.time()
             await asyncio.sleep(FRESH_S / 6)
+            stood_still_s = loop.time() - self._last_tick
+            if stood_still_s >= FRESH_S and self._link is not None:
+                logger.warning(
+                    "%s: stood still for %.1f s, connects anew", self._login.client_id, stood_still_s
+                )
+                self._link.give_up()
 
     # --- birth and last will
 
@@ -345,7 +366,7 @@ class Bus:
             ServiceBirth(
                 state=state,
                 boot=self.boot,
-                since=self._since,
+                since=datetime.now(UTC) if state is ServiceState.OFFLINE else self._since,
                 version=version("conche"),
                 host=socket.gethostname(),
             )
@@ -361,3 +382,10 @@ class Bus:
         with suppress(TimeoutError, BusUnavailable):
             async with asyncio.timeout(1):
                 await goodbye
+
+
+def _encoded(topic: str, payload: Payload) -> bytes:
+    data = encode(payload)
+    if len(data) > MAX_PAYLOAD:
+        raise PayloadTooLarge(f"{topic}: {len(data)} bytes are more than {MAX_PAYLOAD}")
+    return data

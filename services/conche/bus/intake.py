@@ -146,11 +146,16 @@ class Intake:
         elif message.topic == self._birth_topic:
             self._on_birth(message)
         else:
-            if self._looking and message.payload:
+            if self._looking:
                 self._note_found(message)
             self._hand_out(message)
 
     def _note_found(self, message: Incoming) -> None:
+        """Take what stands on a topic, or that it was cleared meanwhile."""
+        if not message.payload:
+            self._seen.discard(message.topic)
+            self.own_found.pop(message.topic, None)
+            return
         self._seen.add(message.topic)
         if any(covers(f, message.topic) for f in self._own_filters):
             self.own_found[message.topic] = message.payload
@@ -169,15 +174,16 @@ class Intake:
 
     def _hand_out(self, message: Incoming) -> None:
         for reading in self.readings:
-            if not covers(reading.filter, message.topic):
-                continue
+            state = reading.message.delivery is Delivery.STATE
+            if not covers(reading.filter, message.topic) or not (message.payload or state):
+                continue  # nothing but a state can be cleared
             params = reading.message.match(self._topics.relative(message.topic))
             payload = (
                 self.decoded(reading.message, message.topic, message.payload) if message.payload else None
             )
             if params is None or (payload is None and message.payload):
                 continue
-            if reading.message.delivery is Delivery.STATE:
+            if state:
                 (self._known.add if message.payload else self._known.discard)(message.topic)
             reading.handler(params, payload)
 

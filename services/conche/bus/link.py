@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from .errors import BusDenied, BusTakenOver, BusUnavailable
+from .errors import BusDenied, BusFatal, BusTakenOver, BusUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Subscription:
 @dataclass(slots=True)
 class _Pending:
     publishes: dict[int, tuple[asyncio.Future[bool], str]] = field(default_factory=dict)
-    subscribes: dict[int, asyncio.Future[None]] = field(default_factory=dict)
+    subscribes: dict[int, tuple[asyncio.Future[None], list[str]]] = field(default_factory=dict)
 
 
 class Link:
@@ -109,7 +109,7 @@ class Link:
         client.connect_timeout = CONNECT_TIMEOUT_S - 1
         client.username_pw_set(self._login.account, self._login.password)
         if self._login.ca_file is not None:
-            client.tls_set(ca_certs=str(self._login.ca_file))
+            _set_tls(client, self._login.ca_file)
         if will is not None:
             properties = Properties(PacketTypes.WILLMESSAGE)
             properties.WillDelayInterval = WILL_DELAY_S
@@ -151,11 +151,11 @@ class Link:
                 )
                 self._tick()
                 await self._connected
-        except (OSError, TimeoutError) as error:
-            self._drop()
+        except (OSError, TimeoutError, ValueError) as error:  # ValueError: a name that can't be one
+            self.give_up()
             raise BusUnavailable(f"broker {where}: {str(error) or 'no answer'}") from None
         except asyncio.CancelledError:
-            self._drop()
+            self.give_up()
             raise
 
     def publish(
@@ -196,7 +196,8 @@ class Link:
         _, mid = self._client.subscribe(wanted)
         if mid is None:
             raise BusUnavailable("not connected to the broker")
-        future = self._pending.subscribes[mid] = self._loop.create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._pending.subscribes[mid] = (future, [topic_filter for topic_filter, _ in wanted])
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await future
@@ -217,10 +218,16 @@ class Link:
                     await asyncio.wait([self.closed])
             except TimeoutError:
                 pass
-        self._drop()
+        self.give_up()
 
-    def _drop(self) -> None:
-        """Let go of the socket, whatever state it is in."""
+    def raise_if_final(self) -> None:
+        """Raise the reason for which the connection has ended if trying again would not help."""
+        reason = self.closed.exception() if self.closed.done() else None
+        if reason is not None and not isinstance(reason, BusUnavailable):
+            raise reason
+
+    def give_up(self) -> None:
+        """Let go of the socket, whatever state it is in; the broker takes it for a lost connection."""
         self._end(BusUnavailable("the connection to the broker was given up"))
         sock = self._client.socket()
         if sock is not None:
@@ -234,7 +241,7 @@ class Link:
             self._misc = None
         for future, _ in self._pending.publishes.values():
             _fail(future, BusUnavailable("the connection to the broker was lost before it acknowledged"))
-        for waiting in self._pending.subscribes.values():
+        for waiting, _ in self._pending.subscribes.values():
             _fail(waiting, BusUnavailable("the connection to the broker was lost"))
         self._pending = _Pending()
         _fail(self._connected, error)
@@ -280,9 +287,9 @@ class Link:
     def _paho_publish(self, _client: Any, _data: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
         future, topic = self._pending.publishes.pop(mid, (None, ""))
         if code.value >= _FAILURE:
+            hint = "; check the access list" if code.value in _NOT_AUTHORISED else ""
             error = BusDenied(
-                f"the broker refuses what the account {self._login.account!r} published on {topic}: {code}; "
-                "check the access list"
+                f"the broker refuses what the account {self._login.account!r} published on {topic}: {code}{hint}"
             )
             if future is not None:
                 _fail(future, error)
@@ -293,12 +300,13 @@ class Link:
     def _paho_subscribe(
         self, _client: Any, _data: Any, mid: int, codes: list[ReasonCode], _properties: Any
     ) -> None:
-        future = self._pending.subscribes.pop(mid, None)
+        future, filters = self._pending.subscribes.pop(mid, (None, []))
         if future is None or future.done():
             return
-        refused = [code for code in codes if code.value >= _FAILURE]
+        refused = [f"{f}: {c}" for f, c in zip(filters, codes, strict=False) if c.value >= _FAILURE]
         if refused:
-            future.set_exception(BusDenied(f"the broker refuses a subscription: {refused[0]}"))
+            words = f"the broker refuses what the account {self._login.account!r} subscribes to, {refused[0]}"
+            future.set_exception(BusDenied(words))
         else:
             future.set_result(None)
 
@@ -314,11 +322,18 @@ class Link:
             self._loop.add_reader(sock.fileno(), self._read)
 
     def _read(self) -> None:
-        self._client.loop_read()
-        sock: Any = self._client.socket()
-        while sock is not None and getattr(sock, "pending", int)():  # TLS has read more than it gave
+        try:
             self._client.loop_read()
-            sock = self._client.socket()
+            sock: Any = self._client.socket()
+            while sock is not None and getattr(sock, "pending", int)():  # TLS has read more than it gave
+                self._client.loop_read()
+                sock = self._client.socket()
+        except UnicodeDecodeError as error:
+            self._end(BusUnavailable(f"the broker sent what is not MQTT: {error}"))
+            self.give_up()
+        except Exception as error:  # noqa: BLE001  # of a handler; for whoever waits for the end, else paho repeats it
+            self._end(error)
+            self.give_up()
 
     def _socket_close(self, _client: Any, _data: Any, sock: Any) -> None:
         if (descriptor := sock.fileno()) >= 0:
@@ -340,6 +355,14 @@ class Link:
         """Let paho send its pings, and notice when they are not answered."""
         self._misc = self._loop.call_later(1.0, self._tick)
         self._client.loop_misc()
+
+
+def _set_tls(client: mqtt.Client, ca_file: Path) -> None:
+    try:
+        client.tls_set(ca_certs=str(ca_file))
+    except OSError as error:
+        words = error.strerror or error
+        raise BusFatal(f"{ca_file}: the broker's certificate authority can't be read: {words}") from None
 
 
 def _options(subscription: Subscription) -> SubscribeOptions:

@@ -1,0 +1,1 @@
+"""The command line: everything an operator types, and the services' own entry points."""

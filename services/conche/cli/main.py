@@ -1,0 +1,84 @@
+"""The console script ``conche``."""
+
+import os
+from typing import Final
+
+import click
+
+from conche.local.home import find_home
+
+from .lazy import Entry, LazyGroup, Section
+
+SIM_CONTROL: Final = "CONCHE_SIM_CONTROL"
+"""Variable that the simulator's commands read."""
+
+SECTIONS: Final = (
+    Section(
+        "Operate",
+        (
+            Entry("status", "conche.cli.status:status", "Show what every node runs.", "cli"),
+            Entry("diff", "conche.cli.diff:diff", "Show how a node differs from its desired config.", "cli"),
+            Entry("start", "conche.cli.commands:start", "Have nodes run.", "cli"),
+            Entry("stop", "conche.cli.commands:stop", "Have nodes stop.", "cli"),
+            Entry(
+                "maintenance",
+                "conche.cli.commands:maintenance",
+                "Take nodes out of conche's hands, or give them back.",
+                "cli",
+            ),
+            Entry("resync", "conche.cli.commands:resync", "Restart nodes with their desired config.", "cli"),
+        ),
+    ),
+    Section(
+        "Configs",
+        (
+            Entry(
+                "check", "conche.cli.configs:check", "Say what is wrong in a config directory.", "renderer"
+            ),
+            Entry("render", "conche.cli.configs:render", "Render the configs of a directory.", "renderer"),
+        ),
+    ),
+    Section(
+        "Run",
+        (
+            Entry("up", "conche.local.commands:up", "Start everything on this machine.", "local"),
+            Entry("down", "conche.local.commands:down", "End what up has started.", "local"),
+            Entry("sim", "conche.sim.commands:sim", "Simulate a kotekan cluster, and trouble in it.", "sim"),
+        ),
+    ),
+    Section(
+        "Services",
+        (
+            Entry("renderer", "conche.cli.services:renderer", "Publish what every node should run."),
+            Entry("poller", "conche.cli.services:poller", "Ask every node what it runs."),
+            Entry("sync", "conche.cli.services:sync", "Bring every node to what it should run."),
+        ),
+    ),
+    Section(
+        "Develop",
+        (
+            Entry(
+                "contract",
+                "conche.cli.contract:contract",
+                "Generate the files that follow from the contract.",
+            ),
+        ),
+    ),
+)
+"""Every command; another one is one more line."""
+
+
+@click.group(cls=LazyGroup, sections=SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="conche", message="%(prog)s %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Hold the config of every kotekan instance of a radio telescope."""
+    if ctx.invoked_subcommand == "sim":
+        _find_simulator()
+
+
+def _find_simulator() -> None:
+    """Let the simulator's commands talk to the one of the running stack; it knows nothing of stacks itself."""
+    stack = find_home().running_stack()
+    if stack and stack.sim_control_port:
+        os.environ.setdefault(SIM_CONTROL, str(stack.sim_control_port))

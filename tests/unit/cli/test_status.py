@@ -1,0 +1,78 @@
+"""How the status is laid out."""
+
+import io
+
+from rich.console import Console
+
+from conche.cli.overview import overview
+from conche.cli.picture import Picture
+from conche.cli.status import Detail, blocks_of
+from conche.cli.targets import resolve
+from conche.contract import Maintenance, NodeStatus
+
+from .samples import NOW, ago, picture, status
+
+
+def shown(one: Picture, detail: Detail = Detail.FOLDED) -> str:
+    out = Console(file=io.StringIO(), width=80, highlight=False)
+    for block in blocks_of(overview(one, resolve(["all"], one.groups()), NOW), detail):
+        out.print(block)
+    assert isinstance(out.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in out.file.getvalue().splitlines())
+
+
+def large(**others: NodeStatus) -> Picture:
+    statuses = {f"cx/cx{i}": status(since=ago(hours=3)) for i in range(1, 97)}
+    return picture(statuses | {f"cx/{name}": one for name, one in others.items()})
+
+
+def test_a_small_group_has_a_row_for_every_node():
+    text = shown(picture({f"cx/cx{i}": status() for i in range(20)}))
+    assert all(f" cx{i} " in text for i in range(20))
+
+
+def test_in_a_large_group_nodes_that_are_well_share_one_line():
+    text = shown(large(cx7=status("down", error="refused")))
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "cx7 down run refused" in rows
+    assert "95 nodes started run 3 h cx1…cx6, cx8…cx96" in rows
+    assert "97 nodes" not in text
+    assert len(text.splitlines()) < 12
+
+
+def test_all_shows_every_node_of_a_large_group():
+    assert len(shown(large(), Detail.ALL).splitlines()) > 96
+
+
+def test_wrong_shows_only_what_somebody_should_look_at():
+    text = shown(large(cx7=status("down", error="refused")), Detail.WRONG)
+    assert "cx7" in text
+    assert "cx8" not in text
+
+
+def test_wrong_leaves_out_groups_that_are_well():
+    both = picture({"cx/cx1": status("failed", error="no"), "recv/recv1": status()})
+    text = shown(both, Detail.WRONG)
+    assert "recv1" not in text
+    assert "\nrecv " not in text
+
+
+def test_long_words_are_wrapped_and_never_cut():
+    reason = " ".join(f"word{i}" for i in range(40)) + " " + "x" * 100
+    switch = Maintenance(on=True, by="alice", reason=reason)
+    text = shown(picture({"cx/" + "n" * 60: status(maintenance=switch, error=reason)}))
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert text.count("x") >= 200
+    assert text.count("word39") == 2
+    assert text.count("n" * 24) == 2
+
+
+def test_brackets_in_words_are_words():
+    assert "[red]not a colour[/red]" in shown(picture({"cx/cx1": status(error="[red]not a colour[/red]")}))
+
+
+def test_the_last_line_says_how_bad_it_is():
+    assert shown(picture({"cx/cx1": status()})).splitlines()[-1] == "normal  1 node in 1 group"
+    assert shown(large(cx7=status("down"))).splitlines()[-1] == (
+        "error  96 nodes in 1 group, 1 to look at: conche status --wrong"
+    )

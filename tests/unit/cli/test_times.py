@@ -1,0 +1,49 @@
+"""Times as they are typed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from conche.cli.times import TimeInvalid, parse_until
+
+from .samples import NOW
+
+
+@pytest.mark.parametrize(
+    ("words", "span"),
+    [
+        ("45s", timedelta(seconds=45)),
+        ("90m", timedelta(minutes=90)),
+        ("90 min", timedelta(minutes=90)),
+        ("1.5h", timedelta(hours=1.5)),
+        ("3d", timedelta(days=3)),
+    ],
+)
+def test_a_span_counts_from_now(words: str, span: timedelta):
+    assert parse_until(words, NOW) == NOW + span
+
+
+def test_a_time_of_day_is_the_next_one_in_utc():
+    assert parse_until("03:30Z", NOW) == NOW.replace(minute=30)
+    assert parse_until("02:30Z", NOW) == datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
+
+
+def test_a_date_and_time_has_its_zone():
+    assert parse_until("2026-11-21T01:30-08:00", NOW) == datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("2026-11-21T17:30", "has no zone"),
+        ("2026-11-20T17:30Z", "over already"),
+        ("0h", "over already"),
+        ("tomorrow", "is no time: say 90m"),
+        ("25:00Z", "is no time"),
+        ("9999999999d", "is no time"),
+        ("", "is no time"),
+    ],
+)
+def test_what_is_no_time_to_come_is_answered_with_what_would_have_been(words: str, problem: str):
+    with pytest.raises(TimeInvalid, match=problem):
+        parse_until(words, NOW)
