@@ -185,6 +185,11 @@ class DataPlane:
             shown = {name: (s.state, s.error, s.maintenance.on, s.started) for name, s in statuses.items()}
             raise AssertionError(f"not within {timeout} s: {shown}") from None
 
+    async def until_all_run(self, **values: Any) -> None:
+        """Wait until every node runs the config with these variables, and has proven it."""
+        wanted = self.revision(**values)
+        await self.until(lambda found: all(converged(s) and s.live == wanted for s in found.values()), 40)
+
     async def books(
         self, node: str | None = None, *, since: int = 0, what: str | None = None
     ) -> list[SimEntry]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,7 +19,8 @@ MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/s
 
 def free_port() -> int:
     """A port below the ephemeral range on which nothing listens."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
+    for _ in range(1000):
+        port = random.randrange(20000, 32000)  # at random: tests run beside each other
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):

@@ -168,7 +168,9 @@ async def test_an_unknown_target_is_answered_with_what_is_near_and_nothing_is_se
 
 async def test_diff_shows_the_paths_that_differ_and_says_so_by_its_exit_code(stack: Stack):
     await run_all(stack)
-    assert (await stack.conche("diff")).code == 0
+    ran = await stack.conche("diff")
+    assert (ran.code, ran.out) == (0, "")
+    assert "as desired" in ran.err
     assert (await stack.conche("maintenance", "on", "cx/cx1")).code == 0
     stack.fault("cx/cx1", "drift", path="gains/count", value=4)
     ran = await stack.conche("diff")
@@ -184,7 +186,7 @@ async def test_diff_says_of_which_nodes_it_could_not_be_told(stack: Stack):
     await stack.until_node("cx/cx2", lambda status: status.state == "down")
     ran = await stack.conche("diff", "cx")
     assert ran.code == 2
-    assert "cx/cx2  not compared  " in ran.out
+    assert "cx/cx2  not compared  " in ran.err
 
 
 # --- status, and who is away

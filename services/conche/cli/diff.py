@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from conche.contract import ALL, Inspect, Inspection, Result
+from conche.contract import ALL, Inspect
 
 from .delivery import deliver
 from .output import ERROR_STYLE, count, labelled, names_of, natural, plain, show
@@ -41,17 +41,20 @@ class Comparison:
         Nodes that run nothing.
     trouble
         Nodes or groups of which it can't be told, and why.
+    undesired
+        Nodes that have no desired config to differ from, and why.
     """
 
     differing: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     agreeing: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     trouble: dict[str, str] = field(default_factory=dict)
+    undesired: dict[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
-        """As of diff(1)."""
-        return TROUBLE if self.trouble else DIFFERS if self.differing else 0
+        """As of diff(1), but a difference that was found is not hidden by a node that did not answer."""
+        return DIFFERS if self.differing else TROUBLE if self.trouble else 0
 
 
 @click.command()
@@ -69,7 +72,8 @@ def diff(*, words: tuple[str, ...], timeout: float, as_json: bool, account: str)
     """Read what nodes run now, and show how it differs from what they should.
 
     TARGET is a node (cx/cx27), a group (cx) or a pattern ('cx/cx1?', in quotes); without one, all are read. The
-    exit code is 0 if none differs, 1 if one does, 2 if it could not be told of all.
+    exit code is 0 if none differs, 1 if one does, 2 if none does of those that could be compared. What differs
+    is printed; remarks on the others go to standard error.
     """
     picture = with_client(partial(read_picture, statuses=False), account=account, away=TROUBLE)
     targets = targets_of(words or (ALL,), registry_of(picture, away=TROUBLE))
@@ -80,7 +84,8 @@ def diff(*, words: tuple[str, ...], timeout: float, as_json: bool, account: str)
     if as_json:
         click.echo(encode(as_object(report, compared)))
     else:
-        show(blocks_of(compared))
+        show(differences_of(compared))
+        show(remarks_of(compared), stderr=True)
     raise SystemExit(compared.exit_code)
 
 
@@ -89,8 +94,10 @@ def compare(report: Report) -> Comparison:
     compared = Comparison(trouble={**report.refused, **report.unanswered})
     for key, result in sorted(report.results.items(), key=lambda item: natural(item[0])):
         found = result.inspection
-        if (why := _trouble(result, found)) is not None:
-            compared.trouble[key] = why
+        if not result.ok or found is None:
+            compared.trouble[key] = result.error or result.outcome.value
+        elif found.desired is None:
+            compared.undesired[key] = result.error or "not known why"
         elif found is None or not found.running:
             compared.idle.append(key)
         elif found.revision == found.desired:
@@ -100,25 +107,22 @@ def compare(report: Report) -> Comparison:
     return compared
 
 
-def _trouble(result: Result, found: Inspection | None) -> str | None:
-    """Return why it can't be told whether a node differs, or None."""
-    if not result.ok or found is None:
-        return result.error or result.outcome.value
-    if found.desired is None:
-        return f"it has no desired config: {result.error or 'not known why'}"
-    return None
-
-
-def blocks_of(compared: Comparison) -> Iterator[RenderableType]:
-    """Yield what is printed, from top to bottom."""
+def differences_of(compared: Comparison) -> Iterator[RenderableType]:
+    """Yield each set of differing paths with the nodes that differ so."""
     for paths, keys in compared.differing.items():
         alike = f" (alike on {len(keys)} nodes)" if len(keys) > 1 else ""
         yield Text.assemble(
             (names_of(keys), "bold yellow"), f" differs in {count(len(paths), 'path')}{alike}"
         )
         yield from (Padding(_path(path), (0, 0, 0, 2)) for path in paths)
+
+
+def remarks_of(compared: Comparison) -> Iterator[RenderableType]:
+    """Yield what is to be said of nodes that do not differ, or that could not be compared."""
     for key, why in compared.trouble.items():
         yield labelled(Text.assemble((key, "bold"), "  not compared"), Text(plain(why), ERROR_STYLE))
+    for key, why in compared.undesired.items():
+        yield labelled(Text.assemble((key, "bold"), "  has no desired config"), Text(plain(why)))
     if compared.agreeing:
         yield Text(f"{names_of(compared.agreeing)}: as desired")
     if compared.idle:
@@ -137,5 +141,6 @@ def as_object(report: Report, compared: Comparison) -> dict[str, Any]:
         "agreeing": compared.agreeing,
         "idle": compared.idle,
         "trouble": compared.trouble,
+        "undesired": compared.undesired,
         "results": report.results,
     }

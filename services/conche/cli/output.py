@@ -60,14 +60,15 @@ def error_console() -> Console:
     return Console(stderr=True, width=None if sys.stderr.isatty() else COLUMNS, highlight=False, emoji=False)
 
 
-def show(blocks: Iterable[RenderableType]) -> None:
-    """Print results, without the spaces that a table leaves at the ends of its lines."""
-    out = console()
+def show(blocks: Iterable[RenderableType], *, stderr: bool = False) -> None:
+    """Print results, or remarks on them, without the spaces that a table leaves at the ends of its lines."""
+    out = error_console() if stderr else console()
     with out.capture() as captured:
         for block in blocks:
             out.print(block)
-    lines = "\n".join(line.rstrip() for line in captured.get().splitlines())
-    click.echo(lines, color=out.color_system is not None)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    if lines:
+        click.echo("\n".join(lines), err=stderr, color=out.color_system is not None)
 
 
 def plain(words: str) -> str:

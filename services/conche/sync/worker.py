@@ -10,7 +10,6 @@ from typing import Final
 
 from conche.bus import Bus
 from conche.contract import (
-    GROUP_SUMMARY,
     NODE_DESIRED,
     NODE_OBSERVED,
     NODE_STATUS,
@@ -32,7 +31,7 @@ from conche.settings import GroupPolicy, Settings
 
 from .batches import Batches
 from .cures import Ignored
-from .decide import Action, Decision
+from .decide import Action
 from .epochs import enter_epoch, restore
 from .judging import GroupView, Judge
 from .node import Node
@@ -42,16 +41,15 @@ from .push import Pusher
 from .records import GroupRecord, Recorder, load
 from .rejections import RefusedValues
 from .slots import Slots
-from .status import status_of
-from .tally import Tally
 from .tending import Tender
 from .turns import Turns
+from .voice import Voice
 from .wishes import Wishes
 
 logger = logging.getLogger(__name__)
 
-SUMMARY_PERIOD_S: Final = 0.2
-"""At most five summaries a second."""
+WATCH_PERIOD_S: Final = 0.2
+"""How often it is looked whether poller and renderer are still there [s]."""
 
 
 DOUBT_S: Final = 4.0
@@ -86,8 +84,7 @@ class GroupWorker:
         self._slots = Slots(policy.max_parallel)
         self._proven = ProvenConfigs(Path(settings.sync.run_dir) / f"proven-{group}")
         self._turns = Turns(group, self.nodes, batches=self._batches, slots=self._slots, refresh=self.refresh)
-        self._tally = Tally()
-        self._summary_due = asyncio.Event()
+        self._voice = Voice(group, self.bus)
         self._disagreeing: set[Node] = set()
         self._desired: dict[str, DesiredConfig] = {}
         self._found_desired: set[str] = set()
@@ -98,6 +95,11 @@ class GroupWorker:
         self._begun = False
         self._doubt_until = float("-inf")
         self._wishes = Wishes(self, root=settings.broker.root)
+        self._judge = self._make_judge(policy)
+        self._tender = self._make_tender(cache)
+        self.look = self._tender.look
+
+    def _make_judge(self, policy: GroupPolicy) -> Judge:
         view = GroupView(
             sources=self._sources,
             batches=self._batches,
@@ -106,17 +108,19 @@ class GroupWorker:
             proven=self._proven,
             ignored=Ignored(policy.ignore),
         )
-        self._judge = Judge(self.bus, group=view, settle_s=settings.sync.settle_s)
+        return Judge(self.bus, group=view, settle_s=self._settings.sync.settle_s)
+
+    def _make_tender(self, cache: FingerprintCache) -> Tender:
         pusher = Pusher(
-            settings=settings.sync,
-            kotekan=settings.kotekan,
-            addresses=AddressMap(settings.kotekan.addresses),
+            settings=self._settings.sync,
+            kotekan=self._settings.kotekan,
+            addresses=AddressMap(self._settings.kotekan.addresses),
             cache=cache,
             gate=self._judge.gate,
             decide_again=partial(self._judge.decide, pushing=False, patient=False),
             proven_config=self._proven.get,
         )
-        self._tender = Tender(
+        return Tender(
             pusher,
             judge=self._judge,
             recorder=self.recorder,
@@ -124,7 +128,6 @@ class GroupWorker:
             push_begins=self._turns.push_begins,
             push_ended=self._push_ended,
         )
-        self.look = self._tender.look
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -139,7 +142,7 @@ class GroupWorker:
                 self.tasks.create_task(self._proven.run(), name=f"keep configs of {self.group}")
                 self.tasks.create_task(self._begin(), name=f"begin {self.group}")
                 self.tasks.create_task(self._watch_sources(), name=f"watch sources of {self.group}")
-                self.tasks.create_task(self._summarise(), name=f"summarise {self.group}")
+                self.tasks.create_task(self._voice.run(), name=f"summarise {self.group}")
                 self.tasks.create_task(self.bus.run(), name=f"bus of {self.group}")
         finally:
             for node in self.nodes.values():
@@ -230,7 +233,7 @@ class GroupWorker:
                 was_certain = certain
                 self._follow_registry()
                 self.refresh_all()
-            await asyncio.sleep(SUMMARY_PERIOD_S)
+            await asyncio.sleep(WATCH_PERIOD_S)
 
     # --- the nodes there are
 
@@ -249,10 +252,9 @@ class GroupWorker:
         if live and certain and registry.error is None:
             for name in self.nodes.keys() - entries.keys():
                 self._dismiss(self.nodes[name])
-            self.bus.clear_unowned(NODE_STATUS, group=self.group)
+            self._voice.clear_strangers()
             if not entries and self.group not in registry.groups:
-                self.bus.disown(GROUP_SUMMARY, group=self.group)
-                self.bus.clear_unowned(GROUP_SUMMARY, group=self.group)
+                self._voice.fall_silent()
                 self.finished.set()
         self._save_soon()
 
@@ -283,11 +285,9 @@ class GroupWorker:
         self._disagreeing.discard(node)
         self._refused.remove(node.name)
         self._turns.leave(node)
-        self._tally.remove(node.name)
-        self._summary_due.set()
         if node.timer is not None:
             node.timer.cancel()
-        self.bus.disown(NODE_STATUS, group=self.group, node=node.name)
+        self._voice.forget(node)
         self._remembered.nodes[node.name] = node.record(
             now=asyncio.get_running_loop().time(), wall=datetime.now(UTC)
         )
@@ -328,7 +328,7 @@ class GroupWorker:
             self._turns.prove(node.proven)
         decision = self._judge.decide(node)
         self._turns.queue(node, decision)
-        self._say(node, decision)
+        self._voice.say(node, decision, retry_s=self._judge.retry_s(node))
         (self._disagreeing.discard if node.agrees() else self._disagreeing.add)(node)
         if decision.action is not Action.NONE or (node.seen is None and self._judge.may_look(node)):
             node.poke.set()
@@ -354,24 +354,6 @@ class GroupWorker:
         node.cures.forget()
         self._turns.lift(node)
 
-    # --- saying
-
-    def _say(self, node: Node, decision: Decision) -> None:
-        now = datetime.now(UTC)
-        before = node.state
-        clock = asyncio.get_running_loop().time()
-        status = status_of(node, decision, retry_s=self._judge.retry_s(node), clock=clock, now=now)
-        if status == node.status:
-            return
-        if node.state is not before:
-            logger.info(
-                "%s: %s -> %s%s", node.key, before, node.state, f", {status.error}" if status.error else ""
-            )
-        node.status = status
-        self._tally.update(node.name, status)
-        self._summary_due.set()
-        self.bus.own(NODE_STATUS, status, group=self.group, node=node.name)
-
     def _set_timer(self, node: Node) -> None:
         """Look at the node's picture again when time alone may change it."""
         if node.timer is not None:
@@ -388,14 +370,6 @@ class GroupWorker:
         self.refresh(node)
 
     # --- the group
-
-    async def _summarise(self) -> None:
-        while True:
-            await self._summary_due.wait()
-            self._summary_due.clear()
-            if self.nodes:
-                self.bus.own(GROUP_SUMMARY, self._tally.summary(), group=self.group)
-            await asyncio.sleep(SUMMARY_PERIOD_S)
 
     def _record(self) -> GroupRecord:
         now, wall = asyncio.get_running_loop().time(), datetime.now(UTC)

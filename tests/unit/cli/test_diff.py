@@ -36,16 +36,18 @@ def test_a_node_that_runs_nothing_does_not_differ():
     assert (compared.idle, compared.exit_code) == (["cx/cx1"], 0)
 
 
-def test_a_node_that_did_not_answer_is_trouble_even_where_another_differs():
+def test_a_node_that_did_not_answer_is_trouble_and_does_not_hide_that_another_differs():
     report = Report(results={"cx/cx1": DIFFERENT, "cx/cx2": result("unreachable", "refused")})
     compared = compare(report)
     assert compared.trouble == {"cx/cx2": "refused"}
-    assert compared.exit_code == TROUBLE
+    assert compared.exit_code == DIFFERS
+    assert compare(Report(results={"cx/cx2": result("unreachable", "refused")})).exit_code == TROUBLE
 
 
-def test_a_node_without_a_desired_config_can_not_be_compared():
+def test_a_node_without_a_desired_config_has_nothing_to_differ_from():
     compared = compare(Report(results={"cx/cx1": answer("no config file", desired=None)}))
-    assert compared.trouble == {"cx/cx1": "it has no desired config: no config file"}
+    assert compared.undesired == {"cx/cx1": "no config file"}
+    assert compared.exit_code == 0
 
 
 def test_a_group_that_did_not_answer_is_trouble():

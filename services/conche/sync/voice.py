@@ -1,0 +1,92 @@
+"""What a worker says: a status for each node, and the group in one line."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Final, Protocol, TypeVar
+
+from conche.contract import GROUP_SUMMARY, NODE_STATUS, Message, Payload
+
+from .decide import Decision
+from .node import Node
+from .status import status_of
+from .tally import Tally
+
+logger = logging.getLogger(__name__)
+
+PayloadT = TypeVar("PayloadT", bound=Payload)
+
+SUMMARY_PERIOD_S: Final = 0.2
+"""At most five summaries a second."""
+
+
+class Owner(Protocol):
+    """What is needed of the bus."""
+
+    def own(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> None:
+        """Set an owned state."""
+
+    def disown(self, message: Message[PayloadT], **params: str) -> None:
+        """Clear an owned topic."""
+
+    def clear_unowned(self, message: Message[PayloadT], **only: str) -> None:
+        """Clear what is of no thing that there is."""
+
+
+class Voice:
+    """Publishes the statuses and the summary of a group.
+
+    Parameters
+    ----------
+    group
+        Its name.
+    bus
+        The broker.
+    """
+
+    def __init__(self, group: str, bus: Owner) -> None:
+        self._group = group
+        self._bus = bus
+        self._tally = Tally()
+        self._due = asyncio.Event()
+        self._gone = False
+
+    async def run(self) -> None:
+        """Publish the summary whenever it is due, but not more often than anybody can read."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            if not self._gone:
+                self._bus.own(GROUP_SUMMARY, self._tally.summary(), group=self._group)
+            await asyncio.sleep(SUMMARY_PERIOD_S)
+
+    def say(self, node: Node, decision: Decision, *, retry_s: float) -> None:
+        """Publish a node's status if it is another than before; log where its state is."""
+        clock, now, before = asyncio.get_running_loop().time(), datetime.now(UTC), node.state
+        status = status_of(node, decision, retry_s=retry_s, clock=clock, now=now)
+        if status == node.status:
+            return
+        if node.state is not before:
+            words = f", {status.error}" if status.error else ""
+            logger.info("%s: %s -> %s%s", node.key, before, node.state, words)
+        node.status = status
+        self._gone = False
+        self._tally.update(node.name, status)
+        self._due.set()
+        self._bus.own(NODE_STATUS, status, group=self._group, node=node.name)
+
+    def forget(self, node: Node) -> None:
+        """Clear the status of a node that left."""
+        self._tally.remove(node.name)
+        self._due.set()
+        self._bus.disown(NODE_STATUS, group=self._group, node=node.name)
+
+    def clear_strangers(self) -> None:
+        """Clear, from now on, statuses that stand there and are of no node of the registry."""
+        self._bus.clear_unowned(NODE_STATUS, group=self._group)
+
+    def fall_silent(self) -> None:
+        """Clear what there is of a group that is gone."""
+        self._gone = True
+        self._bus.disown(GROUP_SUMMARY, group=self._group)
+        self._bus.clear_unowned(GROUP_SUMMARY, group=self._group)
