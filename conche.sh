@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# conche on one machine: installs what is missing, then hands over to the command line in a
+# virtual environment beside this file. README.md tells the rest.
+set -euo pipefail
+
+project=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+venv=$project/.venv
+export CONCHE_PROJECT=$project
+PATH=$PATH:/usr/sbin:/usr/local/sbin # mosquitto's place, which is not everybody's
+
+usage() {
+  cat <<'EOT'
+Usage: ./conche.sh WORD [ARGS]...
+
+  up [OPTIONS]    start everything on this machine: broker, services and,
+                  unless --configs names a directory of yours, a simulated
+                  cluster; Ctrl-C stops it all (up --help lists the options)
+  down            end it from elsewhere
+  test [ARGS]     run all checks and tests, or pytest with ARGS alone
+  help            this page
+
+Any other word goes to the command line, which finds the running stack by
+itself: ./conche.sh status, ./conche.sh --help
+EOT
+}
+
+say() { printf 'conche.sh: %s\n' "$*" >&2; }
+
+die() {
+  say "$@"
+  exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Prints the first interpreter that is new enough.
+find_python() {
+  local name
+  for name in python3 python3.13 python3.12 python3.11; do
+    if has "$name" && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      printf '%s\n' "$name"
+      return
+    fi
+  done
+  return 1
+}
+
+venv_works() { "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+# Prints the Debian packages that are missing, one a line.
+missing_packages() {
+  local python
+  if ! venv_works; then
+    if ! python=$(find_python); then
+      printf '%s\n' python3 python3-venv
+    elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+      printf '%s-venv\n' "$python"
+    fi
+  fi
+  has mosquitto && has mosquitto_passwd || echo mosquitto
+  has mosquitto_pub || echo mosquitto-clients
+  has setpriv || echo util-linux
+  has git || echo git
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /etc/debian_version ] || echo ca-certificates
+}
+
+# Debian starts a package's service on installation and at every boot; our broker is not that one.
+install_packages() {
+  local policy=/usr/sbin/policy-rc.d log status=0
+  log=$(mktemp)
+  say "installing $* (apt-get)"
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT # also after Ctrl-C: it would keep every package's service down
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+  else
+    policy=
+  fi
+  {
+    apt-get update -q &&
+      DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+  } </dev/null >"$log" 2>&1 || status=$?
+  if [ -n "$policy" ]; then
+    rm -f "$policy"
+    trap - EXIT
+  fi
+  if [ "$status" -ne 0 ]; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    die "apt-get failed (its last words stand above); then run this again"
+  fi
+  rm -f "$log"
+  case " $* " in
+    *" mosquitto "*) ! has systemctl || systemctl disable --now mosquitto >/dev/null 2>&1 || true ;;
+  esac
+}
+
+ensure_packages() {
+  local packages
+  mapfile -t packages < <(missing_packages)
+  [ "${#packages[@]}" -gt 0 ] || return 0
+  if has apt-get && [ "$(id -u)" -eq 0 ]; then
+    install_packages "${packages[@]}"
+    mapfile -t packages < <(missing_packages)
+    [ "${#packages[@]}" -eq 0 ] || die "still missing after apt-get install: ${packages[*]}"
+  elif has apt-get; then
+    say "missing: ${packages[*]}. Install them, then run this again:"
+    printf '\n  sudo apt-get update\n  sudo apt-get install %s\n' "${packages[*]}" >&2
+    case " ${packages[*]} " in
+      *" mosquitto "*) printf '  sudo systemctl disable --now mosquitto   # conche starts its own\n' >&2 ;;
+    esac
+    printf '\n' >&2
+    exit 1
+  else
+    die "missing: ${packages[*]} (Debian's names). Install them with this system's package manager, then run this again"
+  fi
+}
+
+# Installs conche with an extra ('all' or 'test', which holds 'all') unless that has been done for this pyproject.toml.
+ensure_venv() {
+  local extra=$1 stamp=$venv/.conche wanted
+  mkdir -p "$venv"
+  exec 9>"$venv/.lock" # two at once would spoil it
+  flock 9
+  wanted=$(sha256sum <"$project/pyproject.toml")
+  if ! venv_works; then
+    say "making a virtual environment in $venv"
+    rm -f "$stamp"
+    "$(find_python)" -m venv --clear "$venv" || die "the virtual environment could not be made"
+  fi
+  if ! grep -qsxF -e "$extra $wanted" -e "test $wanted" "$stamp"; then
+    say "installing conche[$extra] into it"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "${project}[$extra]" ||
+      die "pip failed (its words stand above); then run this again"
+    printf '%s %s\n' "$extra" "$wanted" >"$stamp"
+  fi
+  exec 9>&-
+}
+
+check() {
+  printf '\n== %s\n' "$*"
+  "$@" || die "failed: $*"
+}
+
+run_tests() {
+  local bin=$venv/bin
+  cd "$project"
+  PATH=$bin:$PATH
+  if [ "$#" -eq 0 ]; then
+    check ruff check .
+    check ruff format --check .
+    check mypy --strict
+    check lint-imports
+    check conche contract check
+    if has shellcheck; then check shellcheck conche.sh .ci/run; fi
+    printf '\n== pytest\n'
+  fi
+  exec python -m pytest "$@"
+}
+
+case ${1-help} in
+  help)
+    usage
+    ;;
+  test)
+    shift
+    ensure_packages
+    ensure_venv test
+    run_tests "$@"
+    ;;
+  up)
+    ensure_packages
+    ensure_venv all
+    exec "$venv/bin/conche" "$@"
+    ;;
+  *)
+    venv_works || ensure_packages
+    ensure_venv all
+    exec "$venv/bin/conche" "$@"
+    ;;
+esac

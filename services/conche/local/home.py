@@ -1,0 +1,155 @@
+"""The one folder that holds all state of the local mode, and what runs out of it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+from msgspec import DecodeError, Struct, ValidationError
+from msgspec.json import decode, encode, format
+
+from conche.settings import DEFAULT_FILE, FILE_VARIABLE, Broker, SettingsInvalid, load
+from conche.storage import write_atomic
+
+from .processes import Process
+from .project import PROJECT_VARIABLE
+
+HOME_VARIABLE: Final = "CONCHE_HOME"
+_DEFAULT: Final = ".conche"
+_BROKER_VARIABLES: Final = "CONCHE_BROKER__"
+
+
+class Stack(Struct, frozen=True, kw_only=True):
+    """What was started.
+
+    Parameters
+    ----------
+    supervisor
+        The process that holds everything else.
+    source
+        The config directory as it was given.
+    port
+        Of the broker.
+    sim_control_port
+        Of the simulator; None without one.
+    """
+
+    supervisor: Process
+    source: str
+    port: int
+    sim_control_port: int | None = None
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether the nodes are simulated."""
+        return self.sim_control_port is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths in the folder.
+
+    Parameters
+    ----------
+    path
+        The folder itself, absolute.
+    """
+
+    path: Path
+
+    @property
+    def broker(self) -> Path:
+        """Where mosquitto runs."""
+        return self.path / "broker"
+
+    @property
+    def secrets(self) -> Path:
+        """One file for each account of the broker."""
+        return self.broker / "secrets"
+
+    @property
+    def settings(self) -> Path:
+        """Settings of all services."""
+        return self.path / "conche.yaml"
+
+    @property
+    def configs(self) -> Path:
+        """The copy of a config directory that is rehearsed."""
+        return self.path / "configs"
+
+    @property
+    def run(self) -> Path:
+        """What lives as long as the stack: epochs, switches."""
+        return self.path / "run"
+
+    @property
+    def log(self) -> Path:
+        """A log for each program."""
+        return self.path / "log"
+
+    @property
+    def sim(self) -> Path:
+        """What the simulated nodes are called and where they listen."""
+        return self.path / "sim"
+
+    @property
+    def record(self) -> Path:
+        """What was started last."""
+        return self.path / "stack.json"
+
+    def make(self) -> None:
+        """Make the folder, for its owner only: it holds passwords."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.log.mkdir(exist_ok=True)
+
+    def write_record(self, stack: Stack) -> None:
+        """Note what was started."""
+        write_atomic(self.record, format(encode(stack), indent=2))
+
+    def last_stack(self) -> Stack | None:
+        """Return what was started last, whether or not it still runs."""
+        try:
+            return decode(self.record.read_bytes(), type=Stack)
+        except (FileNotFoundError, ValidationError, DecodeError):
+            return None
+
+    def running_stack(self) -> Stack | None:
+        """Return what runs."""
+        stack = self.last_stack()
+        return stack if stack and stack.supervisor.is_alive() else None
+
+
+def find_home(environment: Mapping[str, str] = os.environ) -> Home:
+    """Return the folder: ``CONCHE_HOME``, else ``.conche`` beside conche.sh, else in the working directory."""
+    if named := environment.get(HOME_VARIABLE):
+        return Home(Path(named).expanduser().resolve())
+    return Home((Path(environment.get(PROJECT_VARIABLE, ".")) / _DEFAULT).resolve())
+
+
+def find_broker(environment: Mapping[str, str] = os.environ) -> Broker:
+    """Return where the command line finds the broker.
+
+    Settings come first: the file that ``CONCHE_CONFIG`` names, ``./conche.yaml``, or ``CONCHE_BROKER__…``. Without
+    any it is the broker of the stack that runs here.
+
+    Raises
+    ------
+    click.ClickException
+        If nothing runs here, or a setting is wrong.
+    """
+    own = environment.get(FILE_VARIABLE) or DEFAULT_FILE.exists()
+    if own or any(name.startswith(_BROKER_VARIABLES) for name in environment):
+        return _broker_of(None, environment)
+    home = find_home(environment)
+    if home.running_stack() is None:
+        raise click.ClickException("no stack runs here: ./conche.sh up")
+    return _broker_of(home.settings, environment)
+
+
+def _broker_of(file: Path | None, environment: Mapping[str, str]) -> Broker:
+    try:
+        return load(file, environment=environment).broker
+    except SettingsInvalid as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,189 @@
+"""Everything that must be on disk before the first program is started."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+import yaml
+
+from conche.renderer.files import Files
+from conche.renderer.nodes import Nodes, read_nodes
+from conche.settings import Settings, SettingsInvalid, load
+from conche.storage import write_atomic
+
+from . import rehearsal
+from .broker import BrokerSetupFailed, lay_out
+from .home import Home
+from .ports import LOCALHOST, Wanted, check_ports
+from .supervisor import PATH, environment
+
+TOOLS: Final = {
+    "mosquitto": "mosquitto",
+    "mosquitto_passwd": "mosquitto",
+    "setpriv": "util-linux",
+    "git": "git",
+}
+"""Programs that are needed, with Debian's packages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What `up` was asked for.
+
+    Parameters
+    ----------
+    project
+        Checkout with what is shipped.
+    source
+        Config directory.
+    rehearse
+        Whether its nodes are simulated.
+    port, sim_port, sim_control_port
+        Of the broker, the first simulated node, the simulator.
+    settings_file
+        Settings of the user's.
+    """
+
+    project: Path
+    source: Path
+    rehearse: bool
+    port: int
+    sim_port: int
+    sim_control_port: int
+    settings_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was made ready.
+
+    Parameters
+    ----------
+    settings
+        Of all services, as they will read them.
+    nodes
+        The registry.
+    sim_ports
+        Of the simulated nodes.
+    """
+
+    settings: Settings
+    nodes: Nodes
+    sim_ports: range
+
+
+def prepare(order: Order, home: Home) -> Prepared:
+    """Check what can be checked, then write everything; nothing is written where a check fails.
+
+    Raises
+    ------
+    click.ClickException
+        Says what is wrong, and the remedy.
+    """
+    theirs = _read_settings(order.settings_file, {}) if order.settings_file else Settings()
+    check_tools()
+    if order.rehearse and order.source.is_relative_to(home.path):
+        raise click.ClickException(
+            f"{order.source} is the copy of a rehearsal itself: give --configs where it came from"
+        )
+    nodes = rehearsal.registry(order.source) if order.rehearse else read_nodes(Files(order.source))
+    count = len(list(nodes)) if order.rehearse else 0
+    sim_ports = range(order.sim_port, order.sim_port + count)
+    check_ports(_wanted(order, sim_ports))
+
+    home.make()
+    _refresh_broker(order, home, root=theirs.broker.root)
+    if order.rehearse:
+        rehearsal.copy(order.source, home.configs, without=home.path)
+        rehearsal.write(rehearsal.extend({}, nodes, iter(sim_ports)), home.sim)
+    write_atomic(home.settings, _yaml(settings_for(theirs, order, home)))
+    shutil.rmtree(home.run, ignore_errors=True)
+    home.run.mkdir()
+    return Prepared(_read_settings(home.settings, environment(home.path, os.environ)), nodes, sim_ports)
+
+
+def check_tools() -> None:
+    """Refuse to start where a program is missing.
+
+    Raises
+    ------
+    click.ClickException
+        Names the packages.
+    """
+    if shutil.which("supervisord", path=PATH) is None:
+        raise click.ClickException("conche up needs the extra 'local': pip install 'conche[local]'")
+    missing = [program for program in TOOLS if shutil.which(program, path=PATH) is None]
+    if missing:
+        packages = " ".join(sorted({TOOLS[program] for program in missing}))
+        raise click.ClickException(f"not installed: {', '.join(missing)}; sudo apt-get install {packages}")
+
+
+def settings_for(theirs: Settings, order: Order, home: Home) -> Settings:
+    """Return the user's settings with what only `up` can know.
+
+    Parameters
+    ----------
+    theirs
+        As the user's file has them, or the defaults.
+    order, home
+        What was asked for, and where.
+    """
+    replace = msgspec.structs.replace
+    broker = replace(
+        theirs.broker, host=LOCALHOST, port=order.port, secrets=home.secrets, ca_file=None, password=None
+    )
+    kotekan, configs = theirs.kotekan, order.source
+    if order.rehearse:
+        kotekan, configs = replace(kotekan, addresses=home.sim / rehearsal.ADDRESSES), home.configs
+    return replace(
+        theirs,
+        broker=broker,
+        kotekan=kotekan,
+        renderer=replace(theirs.renderer, configs=configs, run_dir=home.run),
+        sync=replace(theirs.sync, run_dir=home.run),
+    )
+
+
+def _read_settings(file: Path, outer: Mapping[str, str]) -> Settings:
+    try:
+        return load(file, environment=outer)
+    except SettingsInvalid as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _wanted(order: Order, sim_ports: range) -> list[Wanted]:
+    wanted = [Wanted(range(order.port, order.port + 1), "broker", "--port")]
+    if order.rehearse:
+        control = order.sim_control_port
+        wanted.append(Wanted(range(control, control + 1), "simulator's control", "--sim-control-port"))
+        wanted.append(Wanted(sim_ports, "simulated nodes", "--sim-port"))
+    return wanted
+
+
+def _refresh_broker(order: Order, home: Home, *, root: str) -> None:
+    """Lay out the broker's folder; what it retained is kept for the same real nodes only."""
+    last = home.last_stack()
+    if order.rehearse or last is None or last.rehearses or last.source != str(order.source):
+        shutil.rmtree(home.broker / "data", ignore_errors=True)
+    try:
+        lay_out(home.broker, shipped=order.project / "mosquitto", port=order.port, root=root)
+    except BrokerSetupFailed as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _yaml(settings: Settings) -> bytes:
+    head = "# Written by conche up at every start: a change here is lost. Give a file of yours with up --config.\n"
+    values = _given(msgspec.to_builtins(settings, enc_hook=str))
+    return (head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)).encode()
+
+
+def _given(value: Any) -> Any:
+    """Return settings without those that are not set."""
+    if isinstance(value, dict):
+        return {key: _given(item) for key, item in value.items() if item is not None}
+    return value

@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from conche.local import preparation
+from conche.local.home import Home, Stack
+from conche.local.preparation import Order, prepare, settings_for
+from conche.local.processes import Process
+from conche.settings import Broker, Kotekan, Renderer, Settings, load
+from tests.integration.harness import PROJECT, free_port
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def order(source: Path = PROJECT / "examples/configs", **changes) -> Order:
+    port = free_port()
+    given = {
+        "project": PROJECT,
+        "source": source,
+        "rehearse": True,
+        "port": port,
+        "sim_port": port + 100,
+        "sim_control_port": port + 99,
+        "settings_file": None,
+    }
+    return Order(**{**given, **changes})
+
+
+def test_the_services_read_the_settings_that_were_written(home):
+    prepared = prepare(order(), home)
+    assert load(home.settings, environment={}) == prepared.settings
+
+
+def test_a_rehearsal_renders_the_copy_and_uses_the_map(home):
+    settings = prepare(order(), home).settings
+    assert settings.renderer.configs == home.configs
+    assert settings.kotekan.addresses == home.sim / "addresses.json"
+
+
+def test_without_a_rehearsal_the_directory_itself_is_used(home):
+    asked = order(rehearse=False)
+    settings = settings_for(Settings(), asked, home)
+    assert settings.renderer.configs == asked.source
+    assert settings.kotekan.addresses is None
+
+
+def test_the_users_settings_hold_except_broker_and_folders(home):
+    theirs = Settings(
+        broker=Broker(host="elsewhere", root="chord", ca_file=Path("/ca"), keepalive_s=9),
+        kotekan=Kotekan(answer_timeout_s=7.0),
+        renderer=Renderer(configs=Path("/theirs"), on_registry_change="changed"),
+    )
+    settings = settings_for(theirs, order(), home)
+    assert settings.broker == Broker(
+        host="127.0.0.1", port=settings.broker.port, secrets=home.secrets, root="chord", keepalive_s=9
+    )
+    assert settings.kotekan.answer_timeout_s == 7.0
+    assert settings.renderer.on_registry_change == "changed"
+    assert settings.renderer.configs == home.configs
+
+
+def test_a_wrong_setting_of_the_users_is_named(home, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("poller: {perod_s: 3}\n")
+    with pytest.raises(click.ClickException, match=r"poller\.perod_s.*did you mean period_s"):
+        prepare(order(settings_file=file), home)
+
+
+def test_a_setting_in_the_environment_holds_and_a_wrong_one_is_named_before_anything_is_started(
+    home, monkeypatch
+):
+    monkeypatch.setenv("CONCHE_POLLER__INSTANCE", "north")
+    assert prepare(order(), home).settings.poller.instance == "north"
+    monkeypatch.setenv("CONCHE_POLLER__PERIOD_S", "-1")
+    with pytest.raises(click.ClickException, match=r"CONCHE_POLLER__PERIOD_S: poller\.period_s"):
+        prepare(order(), home)
+
+
+def test_passwords_are_made_once_and_for_the_owner_only(home):
+    prepare(order(), home)
+    secret = home.secrets / "operator"
+    before = secret.read_text()
+    prepare(order(), home)
+    assert secret.read_text() == before
+    assert secret.stat().st_mode & 0o077 == 0
+    assert home.path.stat().st_mode & 0o077 == 0
+
+
+def test_a_new_stack_begins_with_an_empty_run_directory(home):
+    home.run.mkdir(parents=True)
+    (home.run / "epoch").write_text("old")
+    prepare(order(), home)
+    assert list(home.run.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("rehearse", "control", "same", "kept"),
+    [
+        (False, None, True, True),
+        (False, None, False, False),
+        (False, 20999, True, False),
+        (True, None, True, False),
+    ],
+    ids=["same real nodes", "another directory", "after a rehearsal", "a rehearsal"],
+)
+def test_what_the_broker_retained_is_kept_for_the_same_real_nodes_only(home, rehearse, control, same, kept):
+    home.make()
+    (home.broker / "data").mkdir(parents=True)
+    (home.broker / "data" / "mosquitto.db").write_text("retained")
+    asked = order(rehearse=rehearse)
+    source = str(asked.source) if same else "/other"
+    home.write_record(Stack(supervisor=Process(1, 1), source=source, port=1, sim_control_port=control))
+    prepare(asked, home)
+    assert (home.broker / "data" / "mosquitto.db").exists() is kept
+
+
+def test_the_copy_of_a_rehearsal_is_not_rehearsed_on_itself(home):
+    prepare(order(), home)
+    with pytest.raises(click.ClickException, match="is the copy of a rehearsal itself"):
+        prepare(order(source=home.configs), home)
+    assert (home.configs / "nodes.yaml").exists()
+
+
+def test_a_missing_program_is_named_with_its_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(preparation, "PATH", str(tmp_path))
+    with pytest.raises(click.ClickException, match=r"needs the extra 'local'"):
+        preparation.check_tools()
+    (tmp_path / "supervisord").touch(mode=0o755)
+    with pytest.raises(
+        click.ClickException, match=r"mosquitto_passwd.*apt-get install git mosquitto util-linux"
+    ):
+        preparation.check_tools()
+
+
+def test_the_settings_file_holds_no_password(home):
+    prepare(order(), home)
+    assert "password" not in yaml.safe_load(home.settings.read_text())["broker"]
