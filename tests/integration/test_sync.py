@@ -178,6 +178,9 @@ async def test_drift_that_comes_back_after_a_restart_is_left_alone(stack: DataPl
     assert found["cx/cx1"].drift.paths == ["depth: desired 4, runs 99"]
     await asyncio.sleep(3)
     assert (await writes(stack, "cx/cx1", before)).count("kill") == 1
+    await stack.sim.clear("cx/cx1")
+    stack.write_vars(depth=5, coeff=1.0)  # a change of what is desired at that path is no drift
+    await stack.until_all_run(depth=5, coeff=1.0)
 
 
 async def test_ignored_drift_and_restart_slots_are_the_groups_policy(tmp_path: Path):

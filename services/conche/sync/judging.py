@@ -116,7 +116,9 @@ class Judge:
             return None
         paths = base_paths(desired, seen)
         acted_on = [path for path in paths if not self._group.ignored.covers(path)]
-        if not paths or (acted_on and not node.cures.failed_for(acted_on, now)):
+        # A path for which it was restarted may well be one that is desired otherwise now: that is no drift.
+        drifted = node.proven == desired.revision
+        if not paths or (acted_on and not (drifted and node.cures.failed_for(acted_on, now))):
             return None
         if not acted_on:
             return ""
