@@ -43,13 +43,13 @@ def check_ports(wanted: Iterable[Wanted]) -> None:
     """
     owner: dict[int, Wanted] = {}
     for want in wanted:
+        _check_not_ephemeral(want)
         for port in want.ports:
             other = owner.setdefault(port, want)
             if other is not want:
                 raise _problem(f"port {port} is wanted twice, for {other.what} and for {want.what}", want)
             if trouble := _trouble(port):
                 raise _problem(f"port {port} {trouble}", want)
-        _check_not_ephemeral(want)
 
 
 def is_free(port: int) -> bool:
