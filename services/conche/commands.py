@@ -9,8 +9,9 @@ from typing import Final, Protocol
 
 from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder, decode
+from msgspec.structs import replace
 
-from conche.bus import BusUnavailable, Incoming
+from conche.bus import BusUnavailable, Incoming, PayloadTooLarge
 from conche.contract import COMMAND, COMMAND_ID, NO_NAME, REPLY, Arguments, Payload, Reply
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,9 @@ def _id_of(payload: bytes) -> str | None:
 
 
 def _is_own_reply(topic: str, root: str, user: str) -> bool:
-    return topic.startswith(f"{root}/reply/{user}/") and not set("+#") & set(topic)
+    """Tell whether a service may publish there for a user: elsewhere the access list would end the service."""
+    params = REPLY.match(topic.removeprefix(f"{root}/")) if topic.startswith(f"{root}/") else None
+    return params is not None and params["user"] == user and not set("+#") & set(topic)
 
 
 def read_command(
@@ -113,7 +116,9 @@ def read_command(
     """
     wanted = message.response_topic
     if wanted and wanted != envelope.reply_to:
-        raise CommandRefused(f"the response topic must lie under {root}/reply/{envelope.user}/, is {wanted}")
+        raise CommandRefused(
+            f"the response topic must lie under {root}/reply/{envelope.user}/, one level below, is {wanted}"
+        )
     if message.retained:
         raise CommandRefused("commands are not retained: publish it without the retain flag")
     model = actions.get(envelope.action)
@@ -136,10 +141,17 @@ def check_not_expired(arguments: Arguments, now: datetime) -> None:
         Tells both clocks.
     """
     deadline = arguments.expires_at
-    if deadline is not None and now > deadline + CLOCK_TOLERANCE:
+    if deadline is not None and now - deadline > CLOCK_TOLERANCE:
         raise CommandRefused(
-            f"expired: expires_at is {deadline.astimezone(UTC).isoformat()}, it is {now.isoformat()} here"
+            f"expired: expires_at is {_utc(deadline).isoformat()}, it is {now.isoformat()} here"
         )
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:  # a few hours before the year 1
+        return at
 
 
 def _fields(model: type[Arguments]) -> str:
@@ -158,7 +170,8 @@ class Answers:
 
     def __init__(self, bus: Sender) -> None:
         self._bus = bus
-        self._known: OrderedDict[tuple[str, str], Reply | None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], Reply | Envelope] = OrderedDict()
+        """The reply; while there is none yet, the envelope of the command that is under way."""
 
     def is_repeated(self, envelope: Envelope) -> bool:
         """Take note of a command's id; answer it again, if it was answered, and return True when it is known."""
@@ -166,16 +179,16 @@ class Answers:
             return False
         key = (envelope.user, envelope.id)
         if key not in self._known:
-            self.know(key, None)
+            self.know(key, envelope)
             return False
-        reply = self._known[key]
-        if reply is not None:
-            self._send(envelope, reply)
+        known = self._known[key]
+        if isinstance(known, Reply):
+            self._send(envelope, known)
         return True
 
-    def know(self, key: tuple[str, str], reply: Reply | None) -> None:
+    def know(self, key: tuple[str, str], known: Reply | Envelope) -> None:
         """Remember an id, and its reply when there is one."""
-        self._known[key] = reply
+        self._known[key] = known
         if len(self._known) > REMEMBERED_IDS:
             self._known.popitem(last=False)
 
@@ -187,8 +200,8 @@ class Answers:
 
     def refuse(self, envelope: Envelope, *, group: str, why: str) -> None:
         """Answer a command that is not carried out; its id is not remembered, so a mended one may bear it."""
-        if envelope.id is not None:
-            self._known.pop((envelope.user, envelope.id), None)
+        if envelope.id is not None and self._known.get((envelope.user, envelope.id)) is envelope:
+            del self._known[envelope.user, envelope.id]
         logger.warning(
             "%s: %s of %s/%s refused: %s", envelope.user, envelope.action, group, envelope.node, why
         )
@@ -199,3 +212,6 @@ class Answers:
             self._bus.send(envelope.reply_to, reply, correlation=envelope.correlation)
         except BusUnavailable:
             logger.warning("%s: the reply to %s could not be sent", envelope.user, envelope.action)
+        except PayloadTooLarge as error:
+            words = f"the answer is too long: {error}"
+            self._send(envelope, replace(reply, ok=False, error=words, results={}))

@@ -21,7 +21,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     Raises
     ------
     OSError
-        As the file system gives it; the old file is then untouched and nothing is left beside it.
+        As the file system gives it; the old file is then untouched and nothing is left beside it. Only where the
+        very last step fails, making the new name durable, the new content stands.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:

@@ -29,6 +29,18 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
+def free_range(count: int) -> int:
+    """The first of so many ports in a row on which nothing listens."""
+    first, free = 13000, 0
+    while free < count:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", first + free)) == 0:
+                first, free = first + free + 1, 0
+            else:
+                free += 1
+    return first
+
+
 class Mosquitto:
     """One broker in a folder; it can be killed, stopped, frozen and started again."""
 

@@ -5,8 +5,6 @@ import contextlib
 import logging
 import signal
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -16,40 +14,8 @@ from conche.bus.link import Incoming
 from conche.contract import Service
 from conche.settings import Broker
 
+from .bus_support import observed, retained, running, until
 from .harness import Mosquitto
-
-
-@asynccontextmanager
-async def running(bus: Bus) -> AsyncIterator[Bus]:
-    task = asyncio.create_task(bus.run())
-    picture = asyncio.create_task(bus.picture_complete())
-    try:
-        await asyncio.wait([task, picture], return_when=asyncio.FIRST_COMPLETED)
-        yield bus
-    finally:
-        task.cancel()
-        picture.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def until(condition, timeout: float = 10) -> None:
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
-def observed(number: int = 1, boot: str = "b") -> contract.Observed:
-    return contract.Observed(boot=boot, sweep=number, reach=contract.Reach.OK)
-
-
-def retained(mosquitto: Mosquitto, topic: str) -> list[str]:
-    out = subprocess.run(
-        ["mosquitto_sub", *mosquitto.client_arguments(), "-t", topic, "-v", "-W", "1"],
-        capture_output=True,
-        text=True,
-    )
-    return out.stdout.splitlines()
 
 
 async def test_state_is_retained_and_read_by_who_comes_later(mosquitto: Mosquitto):

@@ -31,7 +31,8 @@ from conche.contract import (
 )
 from conche.settings import Broker
 
-from .errors import BusTakenOver, BusUnavailable, PayloadTooLarge
+from .encoding import encoded
+from .errors import BusTakenOver, BusUnavailable
 from .intake import Handler, Intake, PayloadT, Reading, TakeCommand
 from .link import WINDOW, Link, Subscription, Will
 from .login import login_of
@@ -39,9 +40,6 @@ from .owned import OwnedState
 from .topics import Topics
 
 logger = logging.getLogger(__name__)
-
-MAX_PAYLOAD: Final = 16_000_000
-"""Bytes of one message; the shipped broker takes 20 MB and drops the connection at more."""
 
 RECONNECT_S: Final = (0.1, 2.0)
 """First and longest wait before connecting again [s]; doubled in between, with jitter."""
@@ -104,7 +102,7 @@ class Bus:
         self._picture = asyncio.Event()
         self._window = asyncio.Semaphore(WINDOW)
         self._on_connection: list[Callable[[], None]] = []
-        self._was_connected = False
+        self._announced = False
         self._trouble = ""
         self._last_tick = 0.0
 
@@ -169,7 +167,7 @@ class Bus:
             No broker would take it.
         """
         topic = self.topics.full(message.topic(**params))
-        self._owned.want(topic, _encoded(topic, payload))
+        self._owned.want(topic, encoded(topic, payload))
 
     def disown(self, message: Message[PayloadT], **params: str) -> None:
         """Clear an owned topic."""
@@ -213,7 +211,7 @@ class Bus:
             No broker would take it.
         """
         topic = self.topics.full(message.topic(**params))
-        return await self._open_link().publish(topic, _encoded(topic, payload))
+        return await self._open_link().publish(topic, encoded(topic, payload))
 
     def send(self, topic: str, payload: Payload, *, correlation: bytes | None = None) -> None:
         """Publish on a full topic without waiting, such as a reply to where its asker wants it.
@@ -225,10 +223,10 @@ class Bus:
         PayloadTooLarge
             No broker would take it.
         """
-        self._open_link().publish(topic, _encoded(topic, payload), correlation=correlation)
+        self._open_link().publish(topic, encoded(topic, payload), correlation=correlation)
 
     def _open_link(self) -> Link:
-        if self._link is None:
+        if self._link is None or self._link.closed.done():
             raise BusUnavailable("not connected to the broker")
         return self._link
 
@@ -257,11 +255,15 @@ class Bus:
 
     async def _one_connection(self) -> None:
         link = Link(self._login, on_message=self._intake.put, will=self._will())
+        again = self._announced
         try:
             await link.connect()
+            if not again:
+                await self._announce(link)
             await self._look_around(link)
+            if again:
+                self._check_not_replaced()
             self._link = link
-            self._was_connected = True
             self._owned.want(self._birth_topic, self._birth(ServiceState.ONLINE))
             self._picture.set()
             self._trouble = ""
@@ -282,6 +284,15 @@ class Bus:
         for handler in self._on_connection:
             handler()
 
+    async def _announce(self, link: Link) -> None:
+        """Put the new boot on the birth topic before anything else.
+
+        A predecessor that is still there was evicted by this connection, comes back at once, and must find that it
+        was replaced; mosquitto 2.0.11 does not tell it.
+        """
+        await link.publish(self._birth_topic, self._birth(ServiceState.OFFLINE), retain=True)
+        self._announced = True
+
     async def _look_around(self, link: Link) -> None:
         """Read everything retained up to the sentinel: what others say, and what stands on the own topics."""
         nonce = secrets.token_hex(8)
@@ -297,7 +308,6 @@ class Bus:
         )
         await link.publish(mark, encode(Mark(nonce=nonce)))
         await self._await_sentinel(link)
-        self._check_not_replaced()
         self._intake.looked_around()
         link.unsubscribe([f for f in self._own_filters if f not in read])
         self._owned.found(self._intake.own_found)
@@ -322,7 +332,7 @@ class Bus:
     def _check_not_replaced(self) -> None:
         """On a reconnect, another boot on the own birth topic is a successor's."""
         birth = self._intake.birth_found
-        if self._was_connected and birth is not None and birth.boot != self.boot:
+        if birth is not None and birth.boot != self.boot:
             raise BusTakenOver(
                 f"another {self._login.client_id} ({birth.host}) has taken over; this one ends"
             )
@@ -382,10 +392,3 @@ class Bus:
         with suppress(TimeoutError, BusUnavailable):
             async with asyncio.timeout(1):
                 await goodbye
-
-
-def _encoded(topic: str, payload: Payload) -> bytes:
-    data = encode(payload)
-    if len(data) > MAX_PAYLOAD:
-        raise PayloadTooLarge(f"{topic}: {len(data)} bytes are more than {MAX_PAYLOAD}")
-    return data

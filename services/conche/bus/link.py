@@ -6,6 +6,7 @@ unacknowledged publish fails, and whoever owns a state publishes it again on the
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,7 @@ class Link:
         client.connect_timeout = CONNECT_TIMEOUT_S - 1
         client.username_pw_set(self._login.account, self._login.password)
         if self._login.ca_file is not None:
-            _set_tls(client, self._login.ca_file)
+            client.tls_set_context(_tls(self._login.ca_file))
         if will is not None:
             properties = Properties(PacketTypes.WILLMESSAGE)
             properties.WillDelayInterval = WILL_DELAY_S
@@ -357,12 +358,25 @@ class Link:
         self._client.loop_misc()
 
 
-def _set_tls(client: mqtt.Client, ca_file: Path) -> None:
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho forgets it."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
+def _tls(ca_file: Path) -> ssl.SSLContext:
     try:
-        client.tls_set(ca_certs=str(ca_file))
+        context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         words = error.strerror or error
         raise BusFatal(f"{ca_file}: the broker's certificate authority can't be read: {words}") from None
+    context.sslsocket_class = _TlsSocket
+    return context
 
 
 def _options(subscription: Subscription) -> SubscribeOptions:

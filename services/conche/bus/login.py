@@ -20,7 +20,7 @@ def login_of(broker: Broker, *, account: str, client_id: str) -> Login:
     return Login(
         host=broker.host,
         port=broker.port,
-        account=account,
+        account=str(account),  # the name of a service is an enum, whose repr is not for people
         password=broker.password or _from_file(broker, account),
         client_id=client_id,
         keepalive_s=broker.keepalive_s,

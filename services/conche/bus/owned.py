@@ -36,6 +36,7 @@ class OwnedState:
         self._held: dict[str, bytes] = {}
         self._under_way: dict[str, _UnderWay] = {}
         self._dirty: OrderedDict[str, None] = OrderedDict()
+        self._doubtful: set[str] = set()
         self._cleared: set[str] = set()
         self._waits: list[_Wait] = []
         self.changed = asyncio.Event()
@@ -60,6 +61,7 @@ class OwnedState:
         """Take what stands on the own topics at a new connection; nothing is under way any more."""
         self._held = dict(held)
         self._under_way.clear()
+        self._doubtful.clear()
         self._dirty.clear()
         self._wanted = {topic: payload for topic, payload in self._wanted.items() if payload or topic in held}
         for topic, payload in self._wanted.items():
@@ -76,9 +78,12 @@ class OwnedState:
     def overwritten(self, topic: str, payload: bytes) -> None:
         """Take note that somebody else, such as an old last will, wrote on an own topic."""
         self._held[topic] = payload
-        if topic in self._under_way:  # before or after that: nobody knows
-            self._under_way[topic].last = payload
-        if self._wanted.get(topic, payload) != payload:
+        under_way = self._under_way.get(topic)
+        if under_way is None:
+            if self._wanted.get(topic, payload) != payload:
+                self._mark(topic)
+        elif under_way.last != payload:  # before or after that: nobody knows
+            self._doubtful.add(topic)
             self._mark(topic)
 
     def take(self) -> tuple[str, bytes] | None:
@@ -86,7 +91,8 @@ class OwnedState:
         while self._dirty:
             topic, _ = self._dirty.popitem(last=False)
             payload = self._wanted.get(topic, b"")
-            if self._standing(topic) != payload:
+            if self._standing(topic) != payload or topic in self._doubtful:
+                self._doubtful.discard(topic)
                 under_way = self._under_way.setdefault(topic, _UnderWay(payload))
                 under_way.last, under_way.count = payload, under_way.count + 1
                 return topic, payload

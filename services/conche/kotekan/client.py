@@ -4,7 +4,8 @@ import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from http.client import responses
+from typing import Any, Final
 
 from msgspec import DecodeError
 from msgspec.json import decode, encode
@@ -17,6 +18,12 @@ from .errors import (
     KotekanMalformed,
     KotekanRejected,
 )
+
+MAX_WORDS: Final = 500
+"""Characters of a kotekan's words that are kept."""
+
+_MAX_PAGE: Final = 10_000
+"""Bytes of a page that are searched for words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,10 @@ def error_words(response: Response) -> str:
     """Return kotekan's own words about an error: a JSON message, else the reason phrase, else the HTML's text."""
     answer = _json(response)
     if isinstance(answer, dict) and isinstance(answer.get("message"), str):
-        return str(answer["message"])
-    text = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", response.body.decode("utf-8", "replace"))).split())
+        return str(answer["message"])[:MAX_WORDS]
+    page = re.sub(r"<[^>]*>", " ", response.body[:_MAX_PAGE].decode("utf-8", "replace"))
+    text = " ".join(html.unescape(page).split())
     reason = response.reason.strip()
-    return (reason if len(reason) > len("Bad Request") else text or reason)[:500]
+    # "BAD_REQUEST", "EMPTY" and the phrases of the standard say no more than the status.
+    telling = " " in reason and reason.lower() != responses.get(response.status, "").lower()
+    return (reason if telling else text or reason)[:MAX_WORDS]

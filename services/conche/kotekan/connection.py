@@ -54,7 +54,10 @@ class _Protocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[Response] | None = None
+        self._given_up = False
         self.closed = asyncio.Event()
+        self.ended_there = False
+        """Whether it was the other side that ended the connection."""
         self._reset()
 
     def _reset(self) -> None:
@@ -72,16 +75,28 @@ class _Protocol(asyncio.Protocol):
         if self._waiter is None or self._parser is None:
             self._end(KotekanGarbled(f"{self._name}: bytes that nobody asked for"))
             return
+        self._size += len(data)
+        if self._size > MAX_BODY:
+            self._end(KotekanGarbled(f"{self._name}: the answer is longer than {MAX_BODY} bytes"))
+            return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._end(KotekanGarbled(f"{self._name}: the answer is not HTTP ({error})"))
 
+    def eof_received(self) -> None:
+        self.ended_there = True
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self.ended_there = self.ended_there or not self._given_up
         self._fail(KotekanClosed(f"{self._name}: the connection ended before the answer was complete"))
         self.closed.set()
 
     # --- callbacks of the parser
+
+    def on_message_begin(self) -> None:
+        if self._waiter is None:
+            self._end(KotekanGarbled(f"{self._name}: a second answer to one request"))
 
     def on_status(self, reason: bytes) -> None:
         self._reason += reason
@@ -91,13 +106,11 @@ class _Protocol(asyncio.Protocol):
             self._content_type = value
 
     def on_body(self, body: bytes) -> None:
-        self._size += len(body)
-        if self._size > MAX_BODY:
-            self._end(KotekanGarbled(f"{self._name}: the answer is longer than {MAX_BODY} bytes"))
-        else:
-            self._body.append(body)
+        self._body.append(body)
 
     def on_message_complete(self) -> None:
+        if self._parser is not None and self._parser.should_upgrade():
+            return  # to another protocol, which the parser reports as an error next
         parser, waiter = self._parser, self._waiter
         self._parser = self._waiter = None
         if parser is None or waiter is None or waiter.done():
@@ -125,6 +138,7 @@ class _Protocol(asyncio.Protocol):
         return self._waiter
 
     def close(self) -> None:
+        self._given_up = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -163,21 +177,17 @@ class Connection:
         KotekanUnreachable
             Unknown name, no route, or no answer.
         """
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, protocol = await loop.create_connection(
-                    lambda: _Protocol(str(address)), address.host, address.port
-                )
+                return cls(address, await _connect(address))
         except TimeoutError:
             raise KotekanUnreachable(f"{address}: no answer to the connection within {timeout:g} s") from None
         except ConnectionRefusedError:
             raise KotekanRefused(f"{address}: connection refused, kotekan is not running") from None
         except socket.gaierror as error:
             raise KotekanUnreachable(f"{address}: unknown host name ({error.strerror})") from None
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError, OverflowError) as error:  # ValueError: a name that can't be encoded
             raise KotekanUnreachable(f"{address}: {_os_words(error)}") from None
-        return cls(address, protocol)
 
     @property
     def closed(self) -> bool:
@@ -240,18 +250,35 @@ class Connection:
         Returns
         -------
         bool
-            False when it had not come within ``timeout`` seconds.
+            False when it had not come within ``timeout`` seconds, or when the connection was ended from this side,
+            which proves nothing.
         """
         try:
             async with asyncio.timeout(timeout):
                 await self._protocol.closed.wait()
         except TimeoutError:
             return False
-        return True
+        return self._protocol.ended_there
 
     def close(self) -> None:
         """End the connection from this side."""
         self._protocol.close()
+
+
+async def _connect(address: Address) -> _Protocol:
+    """Try each address of a name; where one refuses, the process is down, whatever the others say."""
+    loop = asyncio.get_running_loop()
+    errors: list[OSError] = []
+    for family, *_, where in await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
+        try:
+            _, protocol = await loop.create_connection(
+                lambda: _Protocol(str(address)), str(where[0]), address.port, family=family
+            )
+        except OSError as error:
+            errors.append(error)
+        else:
+            return protocol
+    raise next((e for e in errors if isinstance(e, ConnectionRefusedError)), errors[0])
 
 
 def _os_words(error: Exception) -> str:

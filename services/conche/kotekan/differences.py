@@ -12,6 +12,10 @@ from .values import at, kind
 MAX_WORDS: Final = 60
 """Characters of a value that are shown; the rest is cut."""
 
+_FIXED: Final = ""
+"""Stands for an endpoint where nothing can be changed in place, and where what looks like a block is none: in lists,
+and in a block whose keys or kinds don't agree."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -49,9 +53,9 @@ def _objects(
     for key in sorted(desired.keys() | live.keys()):
         where = at(path, key)
         if key not in live:
-            yield Difference(where, f"desired {_show(desired[key])}, is missing", endpoint)
+            yield _difference(where, f"desired {_show(desired[key])}, is missing", endpoint)
         elif key not in desired:
-            yield Difference(where, f"runs {_show(live[key])}, not desired", endpoint)
+            yield _difference(where, f"runs {_show(live[key])}, not desired", endpoint)
         else:
             yield from _values(desired[key], live[key], where, endpoint)
 
@@ -67,12 +71,12 @@ def _block(desired: dict[str, Any], live: dict[str, Any], path: str) -> Iterator
             yield Difference(where, f"runs {_show(live[key])}, not desired")
         else:
             in_place = updatable and kind(desired[key]) == kind(live[key])
-            yield from _values(desired[key], live[key], where, path if in_place else None)
+            yield from _values(desired[key], live[key], where, path if in_place else _FIXED)
 
 
 def _values(desired: Any, live: Any, path: str, endpoint: str | None) -> Iterator[Difference]:
     if kind(desired) != kind(live):
-        yield Difference(
+        yield _difference(
             path, f"desired {_show(desired)} ({kind(desired)}), runs {_show(live)} ({kind(live)})", endpoint
         )
     elif isinstance(desired, dict):
@@ -80,14 +84,18 @@ def _values(desired: Any, live: Any, path: str, endpoint: str | None) -> Iterato
     elif isinstance(desired, list):
         yield from _lists(desired, live, path, endpoint)
     elif repr(desired) != repr(live):  # -0.0 is not 0.0, to kotekan's hash
-        yield Difference(path, f"desired {_show(desired)}, runs {_show(live)}", endpoint)
+        yield _difference(path, f"desired {_show(desired)}, runs {_show(live)}", endpoint)
 
 
 def _lists(desired: list[Any], live: list[Any], path: str, endpoint: str | None) -> Iterator[Difference]:
     if len(desired) != len(live):
-        yield Difference(path, f"desired {len(desired)} items, runs {len(live)}", endpoint)
+        yield _difference(path, f"desired {len(desired)} items, runs {len(live)}", endpoint)
     for i, (wanted, found) in enumerate(zip(desired, live, strict=False)):
-        yield from _values(wanted, found, at(path, i), endpoint)
+        yield from _values(wanted, found, at(path, i), _FIXED if endpoint is None else endpoint)
+
+
+def _difference(path: str, words: str, endpoint: str | None) -> Difference:
+    return Difference(path, words, endpoint or None)
 
 
 def _show(value: Any) -> str:

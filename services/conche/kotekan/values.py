@@ -1,5 +1,6 @@
 """JSON values as kotekan tells them apart, and the way there from what YAML gives."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ MAX_VALUES: Final = 2_000_000
 
 MAX_DEPTH: Final = 200
 """Nesting of one config; a guess, far above any real one."""
+
+MAX_SHOWN: Final = 100
+"""Characters of a value that an error shows; the rest is cut."""
 
 
 class ConfigInvalid(ValueError):
@@ -101,7 +105,7 @@ def _scalar(value: object, path: str) -> Any:
             return value
         case int():
             if value not in JSON_INTEGER_RANGE:
-                raise ConfigInvalid(f"{path}: the integer {value} needs more than 64 bits")
+                raise ConfigInvalid(f"{path}: the integer {_shown(value)} needs more than 64 bits")
             return value
         case float():
             if not math.isfinite(value):
@@ -111,7 +115,8 @@ def _scalar(value: object, path: str) -> Any:
             return _text(value, path)
         case _:
             raise ConfigInvalid(
-                f"{path}: {value!r} is {_article(type(value).__name__)}, which JSON can't carry: put it in quotes"
+                f"{path}: {_shown(value)} is {_article(type(value).__name__)}, which JSON can't carry: put it in "
+                "quotes"
             )
 
 
@@ -119,8 +124,16 @@ def _text(value: str, path: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ConfigInvalid(f"{path}: {value!r} is not valid Unicode text") from None
+        raise ConfigInvalid(f"{path or 'top level'}: {_shown(value)} is not valid Unicode text") from None
     return value
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than 4,300 decimal digits
+        text = hex(value) if isinstance(value, int) else f"what holds a very long integer, {type(value)},"
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
 
 
 def _object(value: Mapping[Any, Any], path: str, walk: _Walk, depth: int) -> dict[str, Any]:
@@ -134,19 +147,23 @@ def _object(value: Mapping[Any, Any], path: str, walk: _Walk, depth: int) -> dic
 
 
 def _key(key: object, path: str, walk: _Walk) -> str:
-    match key:
-        case str():
-            return _text(key, path)
-        case bool():
-            name = "true" if key else "false"
-        case None:
-            name = "null"
-        case int() | float():
-            name = repr(key)
-        case _:
-            raise ConfigInvalid(f"{path or 'top level'}: the key {key!r} is not text: put it in quotes")
+    if isinstance(key, str):
+        return _text(key, path)
+    name = _json_key(key)
+    if name is None:
+        raise ConfigInvalid(f"{path or 'top level'}: the key {_shown(key)} is not text: put it in quotes")
     walk.warnings.append(f"{at(path, name)}: the key {key!r} is not text and becomes {name!r}")
     return name
+
+
+def _json_key(key: object) -> str | None:
+    """Return what JSON makes of a key that is not text, or None if it makes nothing of it."""
+    if not isinstance(key, bool | int | float | None):
+        return None
+    try:
+        return json.dumps(key)
+    except ValueError:  # an integer of more than 4,300 digits
+        return None
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -93,6 +93,8 @@ class PollerService:
     _cache: FingerprintCache = field(default_factory=FingerprintCache)
     _sweep: int = 0
     _groups: list[str] = field(default_factory=list)
+    _unseen: set[tuple[str, str]] = field(default_factory=set)
+    _may_clear: bool = False
 
     async def run(self) -> None:
         """Follow the registry, look at each node in its slot, and send the heartbeat."""
@@ -119,28 +121,43 @@ class PollerService:
         }
         self._groups = sorted(served)
         wanted = {
-            (group, name): self._addresses.resolve(node.host, node.port)
+            (group, name): Address(node.host, node.port)
             for group, nodes in served.items()
             for name, node in nodes.items()
         }
         for key, watch in list(self._watches.items()):
+            if key not in wanted and registry.error is not None:
+                continue  # nobody is taken for gone on an error
             if wanted.get(key) != watch.node.address:
-                self._forget(key, gone=key not in wanted and registry.error is None)
+                self._forget(key, gone=key not in wanted)
         for key, address in wanted.items():
             if key not in self._watches:
                 self._watch(key, address)
-        if registry.error is None:
+        self._may_clear = registry.error is None
+        self._clear_if_all_seen()
+
+    def _clear_if_all_seen(self) -> None:
+        """Clear observations of nodes that are gone, once every node that there is has one of this poller's own."""
+        if self._may_clear and not self._unseen:
             for group in self.settings.groups or ["+"]:
                 self.bus.clear_unowned(NODE_OBSERVED, group=group)
 
     def _watch(self, key: tuple[str, str], address: Address) -> None:
         name = "/".join(key)
-        node = WatchedNode(name, address=address, settings=self.kotekan, cache=self._cache)
+        node = WatchedNode(
+            name,
+            address=address,
+            addresses=self._addresses,
+            settings=self.kotekan,
+            cache=self._cache,
+        )
         task = self._tasks.create_task(self._poll(key, node), name=f"poll {name}")
         self._watches[key] = _Watch(node, task)
+        self._unseen.add(key)
 
     def _forget(self, key: tuple[str, str], *, gone: bool) -> None:
         watch = self._watches.pop(key)
+        self._unseen.discard(key)
         watch.task.cancel()
         watch.node.close()
         if gone:
@@ -178,13 +195,16 @@ class PollerService:
         spread = self.settings.refresh_s * watch.node.slot if watch.published is None else 0.0
         watch.published, watch.published_at = seen, now - spread
         self.bus.own(NODE_OBSERVED, seen, group=key[0], node=key[1])
+        if key in self._unseen:
+            self._unseen.remove(key)
+            self._clear_if_all_seen()
 
     def _observed(self, node: WatchedNode, snapshot: Snapshot) -> Observed:
         running = snapshot.running
         answered = snapshot.reach is Reach.OK
         return Observed(
             boot=self.bus.boot,
-            sweep=self._sweep,
+            sweep=self._sweep + 1,
             reach=snapshot.reach,
             running=running is not None if answered else None,
             version=node.version if answered else None,

@@ -1,0 +1,311 @@
+"""Commands as a service takes them: who sent what, what is refused in which words, and what is answered again."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from msgspec.json import encode
+
+from conche import commands
+from conche.bus import BusUnavailable, Incoming, PayloadTooLarge
+from conche.commands import Answers, Command, CommandRefused, Envelope, envelope_of, read_command
+from conche.contract import (
+    SYNC_ACTIONS,
+    Inspection,
+    Outcome,
+    Payload,
+    Reach,
+    Reply,
+    Result,
+    Resync,
+    SetStarted,
+)
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+ROOT = "conche"
+
+
+def incoming(payload: Any = b"{}", *, action: str = "set_started", **fields: Any) -> Incoming:
+    data = payload if isinstance(payload, bytes) else encode(payload)
+    topic = fields.pop("topic", f"conche/command/alice/cx/cx27/{action}")
+    return Incoming(topic=topic, payload=data, retained=fields.pop("retained", False), **fields)
+
+
+def read(message: Incoming, now: datetime = NOW) -> Command:
+    return read_command(message, envelope_of(message, root=ROOT), root=ROOT, actions=SYNC_ACTIONS, now=now)
+
+
+def refusal(message: Incoming, now: datetime = NOW) -> str:
+    with pytest.raises(CommandRefused) as caught:
+        read(message, now)
+    return str(caught.value)
+
+
+# --- the envelope
+
+
+def test_envelope_says_who_wants_what_of_whom() -> None:
+    envelope = envelope_of(incoming({"id": "a-1", "started": True}, correlation=b"\x00c"), root=ROOT)
+    assert envelope == Envelope(
+        user="alice",
+        group="cx",
+        node="cx27",
+        action="set_started",
+        id="a-1",
+        reply_to="conche/reply/alice/a-1",
+        correlation=b"\x00c",
+    )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{", b"[]", b"5", b"\xff", {}, {"id": 5}, {"id": None}, {"id": ""}, {"id": "a/b"}, {"id": "+"}, {"id": "#"},
+     {"id": "x" * 65}, {"id": "a\n"}, {"id": "ä"}, b"[" * 100_000],
+)  # fmt: skip
+def test_command_without_a_usable_id_is_answered_on_the_topic_without_one(payload: Any) -> None:
+    envelope = envelope_of(incoming(payload), root=ROOT)
+    assert (envelope.id, envelope.reply_to) == (None, "conche/reply/alice/-")
+
+
+@pytest.mark.parametrize("topic", ["conche/reply/alice/my-reply", "conche/reply/alice/-"])
+def test_reply_goes_where_its_sender_may_read(topic: str) -> None:
+    message = incoming({"id": "a", "started": True}, response_topic=topic)
+    assert envelope_of(message, root=ROOT).reply_to == topic
+    read(message)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "conche/reply/bob/x",
+        "conche/reply/alice2/x",
+        "conche/reply/alice",
+        "conche/reply/alice/",
+        "conche/reply/alice/x/y",
+        "conche/reply/alice/+",
+        "conche/reply/alice/#",
+        "conche/reply/alice/a+b",
+        "conche/reply/+/x",
+        "conche/status/cx/cx27",
+        "conche/command/alice/cx/cx27/resync",
+        "reply/alice/x",
+        "other/reply/alice/x",
+        "/conche/reply/alice/x",
+        "$SYS/x",
+    ],
+)
+def test_foreign_response_topic_is_refused_and_nothing_is_sent_there(topic: str) -> None:
+    message = incoming({"id": "a", "started": True}, response_topic=topic)
+    assert envelope_of(message, root=ROOT).reply_to == "conche/reply/alice/a"
+    assert refusal(message) == (
+        f"the response topic must lie under conche/reply/alice/, one level below, is {topic}"
+    )
+
+
+def test_topic_that_is_no_command_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="not a command topic"):
+        envelope_of(incoming(topic="conche/status/cx/cx27"), root=ROOT)
+
+
+# --- what is understood, and what is refused
+
+
+def test_command_is_read_with_its_arguments() -> None:
+    expires = NOW + timedelta(seconds=30)
+    command = read(
+        incoming({"id": "a", "started": True, "user": "bob", "reason": "r", "expires_at": expires})
+    )
+    assert command.arguments == SetStarted(started=True, id="a", user="bob", reason="r", expires_at=expires)
+    assert command.by == "alice"  # nobody acts for other people yet
+
+
+def test_command_without_arguments_may_have_no_payload() -> None:
+    assert read(incoming(b"", action="resync")).arguments == Resync()
+
+
+def test_fields_that_are_not_known_are_ignored() -> None:
+    assert read(incoming({"colour": "red"}, action="resync")).arguments == Resync()
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            incoming({"started": True}, retained=True),
+            "commands are not retained: publish it without the retain flag",
+        ),
+        (
+            incoming(b"{"),
+            "set_started: Input data was truncated; it takes {started, id, user, reason, expires_at}",
+        ),
+        (incoming(b"\xff"), "set_started: JSON is malformed"),
+        (incoming(b"[]"), "set_started: Expected `object`, got `array`; it takes {started, "),
+        (incoming(b""), "set_started: Object missing required field `started`; it takes {started, "),
+        (incoming({"started": 1}), "set_started: Expected `bool`, got `int` - at `$.started`; it takes"),
+        (incoming({"started": "true"}), "set_started: Expected `bool`, got `str`"),
+        (incoming({"started": True, "id": "a/b"}), "set_started: Expected `str` matching regex"),
+        (incoming({"started": True, "id": 5}), "set_started: Expected `str | null`, got `int`"),
+        (
+            incoming({"started": True, "expires_at": "2026-03-01T12:00:00"}),
+            "set_started: Expected `datetime` with a timezone component - at `$.expires_at`",
+        ),
+        (incoming({"started": True, "expires_at": "soon"}), "set_started: Invalid RFC3339 encoded datetime"),
+        (
+            incoming({}, action="restart"),
+            "there is no action 'restart'; there are set_started, set_maintenance, ",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_said_in_words(message: Incoming, words: str) -> None:
+    assert refusal(message).startswith(words)
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=2)])
+def test_clocks_may_differ_by_two_seconds(late: timedelta) -> None:
+    read(incoming({"started": True, "expires_at": NOW}), NOW + late)
+
+
+def test_expired_command_is_refused_with_both_clocks() -> None:
+    expires = NOW.astimezone(timezone(timedelta(hours=2)))
+    message = incoming({"started": True, "expires_at": expires})
+    assert refusal(message, NOW + timedelta(seconds=2.1)) == (
+        "expired: expires_at is 2026-03-01T12:00:00+00:00, it is 2026-03-01T12:00:02.100000+00:00 here"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z"]
+)
+def test_deadline_at_the_ends_of_the_calendar_is_no_obstacle(text: str) -> None:
+    message = incoming({"started": True, "expires_at": text})
+    if text.startswith("9"):
+        read(message)
+    else:
+        assert "expires_at" in refusal(message)
+
+
+# --- answers
+
+
+class Sender:
+    """Takes replies; or does not, as told."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Payload, bytes | None]] = []
+        self.away = False
+        self.most = 10**9
+
+    def send(self, topic: str, payload: Payload, *, correlation: bytes | None = None) -> None:
+        if self.away:
+            raise BusUnavailable("not connected to the broker")
+        if len(encode(payload)) > self.most:
+            raise PayloadTooLarge(f"{topic}: {len(encode(payload))} bytes are more than {self.most}")
+        self.sent.append((topic, payload, correlation))
+
+
+def envelope(identity: str | None = "a", *, user: str = "alice", reply_to: str = "r") -> Envelope:
+    return Envelope(
+        user=user, group="cx", node="cx27", action="resync", id=identity, reply_to=reply_to, correlation=b"c"
+    )
+
+
+def reply(identity: str | None = "a", *, ok: bool = True) -> Reply:
+    return Reply(id=identity, action="resync", group="cx", ok=ok)
+
+
+def test_answer_goes_where_its_asker_wants_it() -> None:
+    sender = Sender()
+    Answers(sender).answer(envelope(), reply())
+    assert sender.sent == [("r", reply(), b"c")]
+
+
+def test_repeated_command_is_answered_again_where_the_repetition_wants_it() -> None:
+    sender = Sender()
+    answers = Answers(sender)
+    assert not answers.is_repeated(envelope())
+    answers.answer(envelope(), reply())
+    assert answers.is_repeated(envelope(reply_to="elsewhere"))
+    assert [topic for topic, *_ in sender.sent] == ["r", "elsewhere"]
+    assert sender.sent[0][1] == sender.sent[1][1]
+
+
+def test_repeated_command_that_is_not_done_yet_is_neither_answered_nor_carried_out() -> None:
+    sender = Sender()
+    answers = Answers(sender)
+    assert not answers.is_repeated(envelope())
+    assert answers.is_repeated(envelope())
+    assert sender.sent == []
+    answers.answer(envelope(), reply())
+    assert len(sender.sent) == 1
+
+
+def test_command_without_an_id_is_never_a_repetition() -> None:
+    answers = Answers(Sender())
+    assert not answers.is_repeated(envelope(None))
+    answers.answer(envelope(None), reply(None))
+    assert not answers.is_repeated(envelope(None))
+
+
+def test_ids_of_two_accounts_are_two_ids() -> None:
+    answers = Answers(Sender())
+    assert not answers.is_repeated(envelope(user="alice"))
+    assert not answers.is_repeated(envelope(user="bob"))
+
+
+def test_id_of_a_refused_command_may_be_borne_by_a_mended_one() -> None:
+    sender = Sender()
+    answers = Answers(sender)
+    refused = envelope()
+    assert not answers.is_repeated(refused)
+    answers.refuse(refused, group="cx", why="because")
+    assert sender.sent[0][1] == Reply(id="a", action="resync", group="cx", ok=False, error="because")
+    assert not answers.is_repeated(envelope())
+
+
+def test_repetition_that_is_refused_does_not_make_the_first_one_unknown() -> None:
+    """As one that finds the inbox full: the first may still be under way."""
+    sender = Sender()
+    answers = Answers(sender)
+    assert not answers.is_repeated(envelope())
+    answers.refuse(envelope(), group="cx", why="busy")
+    assert answers.is_repeated(envelope())
+    answers.answer(envelope(), reply())
+    answers.refuse(envelope(), group="cx", why="busy")
+    assert answers.is_repeated(envelope())
+    assert sender.sent[-1][1] == reply()
+
+
+def test_answer_that_can_not_be_sent_is_given_to_the_repetition() -> None:
+    sender = Sender()
+    answers = Answers(sender)
+    answers.is_repeated(envelope())
+    sender.away = True
+    answers.answer(envelope(), reply())
+    sender.away = False
+    assert answers.is_repeated(envelope())
+    assert sender.sent == [("r", reply(), b"c")]
+
+
+def test_answer_that_no_broker_would_take_is_replaced_by_words() -> None:
+    sender = Sender()
+    sender.most = 500
+    inspection = Inspection(reach=Reach.OK, paths=["x" * 1000])
+    result = Result(ok=True, outcome=Outcome.OK, inspection=inspection)
+    Answers(sender).answer(
+        envelope(), Reply(id="a", action="inspect", group="cx", ok=True, results={"cx/cx27": result})
+    )
+    ((_, sent, _),) = sender.sent
+    assert isinstance(sent, Reply)
+    assert not sent.ok
+    assert sent.id == "a"
+    assert "bytes are more than 500" in str(sent.error)
+
+
+def test_ids_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "REMEMBERED_IDS", 3)
+    answers = Answers(Sender())
+    for identity in "abcd":
+        assert not answers.is_repeated(envelope(identity))
+    for identity in "dcb":
+        assert answers.is_repeated(envelope(identity))
+    assert not answers.is_repeated(envelope("a"))
