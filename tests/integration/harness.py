@@ -76,8 +76,10 @@ class Mosquitto:
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
-            self.process.send_signal(number)
-            self.process.wait()
+            while self.process.poll() is None:  # mosquitto 2.0.11 forgets a SIGTERM just before its main loop
+                self.process.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(1)
             self.process = None
 
     def password(self, account: str) -> str:

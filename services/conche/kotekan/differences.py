@@ -62,7 +62,7 @@ def _objects(
 
 def _block(desired: dict[str, Any], live: dict[str, Any], path: str) -> Iterator[Difference]:
     """Tell what can be changed in place, values of the same kind, from what needs a restart."""
-    updatable = desired.get(MARKER) == live.get(MARKER)
+    updatable = MARKER in desired and MARKER in live and _equal(desired[MARKER], live[MARKER])
     for key in sorted(desired.keys() | live.keys()):
         where = at(path, key)
         if key not in live:
@@ -72,6 +72,10 @@ def _block(desired: dict[str, Any], live: dict[str, Any], path: str) -> Iterator
         else:
             in_place = updatable and kind(desired[key]) == kind(live[key])
             yield from _values(desired[key], live[key], where, path if in_place else _FIXED)
+
+
+def _equal(desired: Any, live: Any) -> bool:
+    return not any(_values(desired, live, "", _FIXED))
 
 
 def _values(desired: Any, live: Any, path: str, endpoint: str | None) -> Iterator[Difference]:

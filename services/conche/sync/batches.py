@@ -29,6 +29,15 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A node rejected a revision, with kotekan's words."""
+
+    node: str
+    revision: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """Whether a node may be given its desired config now.
 
@@ -86,6 +95,8 @@ class Batches:
         """Revision to why it is given to nobody."""
         self._trial: Trial | None = None
         self._waiting: dict[str, str] = {}
+        self._pardoned: set[str] = set()
+        """Revisions whose earlier rejections do not count: somebody wants them tried again."""
 
     def restore(self, cleared: Iterable[str], held: Mapping[str, str]) -> None:
         """Take over what an earlier worker knew."""
@@ -128,15 +139,15 @@ class Batches:
         """Take note that a node would not act, or acts."""
         self._waiting.pop(name, None)
 
-    def choose(self, desired: Mapping[str, str], rejected: Mapping[str, str]) -> set[str]:
+    def choose(self, desired: Mapping[str, str], rejections: Iterable[Refusal]) -> set[str]:
         """Choose who tries: of the batch, the first by name that waits.
 
         Parameters
         ----------
         desired
             Node to desired revision, of the whole group.
-        rejected
-            Nodes that rejected the revision that is desired of them, with kotekan's words.
+        rejections
+            What nodes of the group rejected, whatever is desired of them now.
 
         Returns
         -------
@@ -149,7 +160,7 @@ class Batches:
         if trial is None or not self._candidates(trial):
             known = self.cleared.keys() | self.held.keys()
             members = {name: revision for name, revision in desired.items() if revision not in known}
-            trial = Trial(members, rejected={n: words for n, words in rejected.items() if n in members})
+            trial = Trial(members, rejected=self._counted(rejections, set(members.values())))
         self._trial = trial
         if len(trial.rejected) >= MAX_REJECTIONS:
             return self._hold_rejected(trial)
@@ -159,6 +170,9 @@ class Batches:
             return set()
         trial.first = min(candidates)
         return {trial.first}
+
+    def _counted(self, rejections: Iterable[Refusal], revisions: set[str]) -> dict[str, str]:
+        return {r.node: r.words for r in rejections if r.revision in revisions - self._pardoned}
 
     def _candidates(self, trial: Trial) -> list[str]:
         return [name for name, revision in self._waiting.items() if trial.members.get(name) == revision]
@@ -196,8 +210,9 @@ class Batches:
         return self._clear(trial.members.values() if trial is not None and whole_batch else [revision])
 
     def lift(self, revision: str) -> None:
-        """Let a held revision be tried again."""
-        self.held.pop(revision, None)
+        """Let a held revision be tried again, whoever rejected it before."""
+        if self.held.pop(revision, None) is not None:
+            self._pardoned.add(revision)
 
     def forget_old(self, useful: set[str], *, bound: int) -> None:
         """Keep what is known of revisions bounded: the oldest that nobody desires or has proven go first."""
@@ -214,6 +229,7 @@ class Batches:
     def _hold(self, trial: Trial, words: str) -> set[str]:
         for revision in trial.members.values():
             self.held[revision] = f"held, {words}"
+            self._pardoned.discard(revision)
         return self._end(trial.members.values())
 
     def _clear(self, revisions: Iterable[str]) -> set[str]:
@@ -221,6 +237,7 @@ class Batches:
         for revision in cleared:
             self.cleared[revision] = None
             self.held.pop(revision, None)
+            self._pardoned.discard(revision)
         return self._end(cleared)
 
     def _end(self, revisions: Iterable[str]) -> set[str]:

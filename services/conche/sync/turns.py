@@ -7,10 +7,9 @@ from typing import Final
 
 from conche.contract import PushKind
 
-from .batches import Batches, Verdict
+from .batches import Batches, Refusal, Verdict
 from .decide import Action, Decision, Queue
 from .node import Node
-from .rejections import of_revision
 from .slots import Slots
 
 logger = logging.getLogger(__name__)
@@ -105,14 +104,10 @@ class Turns:
 
     def _choose(self) -> None:
         self._choosing = None
-        desired: dict[str, str] = {}
-        rejected: dict[str, str] = {}
-        for node in self._nodes.values():
-            if node.desired is not None and node.desired.revision is not None:
-                desired[node.name] = node.desired.revision
-                if words := of_revision(node, node.desired):
-                    rejected[node.name] = words
-        changed = self._batches.choose(desired, rejected)
+        nodes = self._nodes.values()
+        desired = {n.name: n.desired.revision for n in nodes if n.desired and n.desired.revision}
+        rejections = [Refusal(n.name, r.revision, r.error) for n in nodes for r in n.rejected if r.revision]
+        changed = self._batches.choose(desired, rejections)
         if self._batches.first is not None:
             changed |= self._batches.waiting  # who waits, and now knows for whom
         self._decide_anew(changed)

@@ -12,7 +12,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from conche.sync.batches import Batches, Verdict
+from conche.sync.batches import Batches, Refusal, Verdict
 
 NEW = {"cx1": "b", "cx2": "b", "cx3": "b"}
 
@@ -20,7 +20,11 @@ NEW = {"cx1": "b", "cx2": "b", "cx3": "b"}
 def begin(batches: Batches, desired: dict[str, str], waiting: Iterable[str] | None = None) -> None:
     for name in waiting or desired:
         batches.wait(name, desired[name])
-    batches.choose(desired, {})
+    batches.choose(desired, [])
+
+
+def rejected(revision: str, *names: str) -> list[Refusal]:
+    return [Refusal(name, revision, "no such buffer") for name in names]
 
 
 def test_the_first_by_name_tries_and_the_others_wait():
@@ -50,7 +54,7 @@ def test_one_rejection_is_tried_on_a_second_node_and_two_hold_the_batch():
     begin(batches, NEW)
     batches.forget("cx1")
     batches.conclude(Verdict.REJECTED, "no such buffer")
-    batches.choose(NEW, {"cx1": "no such buffer"})
+    batches.choose(NEW, rejected("b", "cx1"))
     assert batches.first == "cx2"
     batches.forget("cx2")
     assert batches.conclude(Verdict.REJECTED, "no such buffer") == {"cx3"}
@@ -64,7 +68,7 @@ def test_one_sick_node_does_not_stop_a_group():
     begin(batches, NEW)
     batches.forget("cx1")
     batches.conclude(Verdict.REJECTED, "no GPU")
-    batches.choose(NEW, {"cx1": "no GPU"})
+    batches.choose(NEW, rejected("b", "cx1"))
     batches.conclude(Verdict.PROVEN)
     assert batches.turn("cx3", "b").go
 
@@ -82,7 +86,7 @@ def test_two_first_nodes_in_a_row_that_tell_nothing_hold_the_batch():
     begin(batches, NEW)
     batches.forget("cx1")
     batches.conclude(Verdict.INCONCLUSIVE, "no answer")
-    batches.choose(NEW, {})
+    batches.choose(NEW, [])
     assert batches.first == "cx2"
     batches.conclude(Verdict.INCONCLUSIVE, "no answer")
     assert batches.turn("cx3", "b").held
@@ -93,7 +97,7 @@ def test_a_first_node_that_leaves_is_followed_by_the_next():
     begin(batches, NEW)
     batches.forget("cx1")
     batches.conclude(Verdict.LEFT)
-    batches.choose(NEW, {})
+    batches.choose(NEW, [])
     assert batches.first == "cx2"
     assert not batches.held
 
@@ -104,7 +108,7 @@ def test_a_held_config_does_not_hold_the_next_one():
     for name in ("cx1", "cx2"):
         batches.forget(name)
         batches.conclude(Verdict.REJECTED, "no")
-        batches.choose(NEW, {"cx1": "no"})
+        batches.choose(NEW, rejected("b", "cx1"))
     assert batches.turn("cx3", "b").held
     good = dict.fromkeys(NEW, "c")
     begin(batches, good)
@@ -115,7 +119,7 @@ def test_a_held_config_does_not_hold_the_next_one():
 def test_rejections_of_an_earlier_worker_count():
     batches = Batches()
     batches.wait("cx3", "b")
-    assert batches.choose(NEW, {"cx1": "no", "cx2": "no"}) == {"cx3"}
+    assert batches.choose(NEW, rejected("b", "cx1", "cx2")) == {"cx3"}
     assert batches.turn("cx3", "b").held
 
 
@@ -125,23 +129,36 @@ def test_a_lone_node_that_rejects_its_own_config_does_not_count_against_others()
     batches.cleared["a"] = None
     batches.conclude(Verdict.LEFT)
     batches.wait("cx1", "x")
-    batches.choose({"cx1": "x", "cx2": "a"}, {})
+    batches.choose({"cx1": "x", "cx2": "a"}, [])
     batches.forget("cx1")
     batches.conclude(Verdict.REJECTED, "no")
     desired = {"cx1": "x", "cx2": "y", "cx3": "y"}
     begin(batches, desired, waiting=["cx2", "cx3"])
     batches.forget("cx2")
     batches.conclude(Verdict.REJECTED, "no")
-    batches.choose(desired, {"cx1": "no", "cx2": "no"})
+    batches.choose(desired, [*rejected("x", "cx1"), *rejected("y", "cx2")])
     assert batches.first == "cx3"
 
 
-def test_a_hold_that_is_lifted_is_tried_again():
+def test_a_hold_that_is_lifted_is_tried_again_whoever_rejected_it_before():
     batches = Batches()
     batches.held["b"] = "held"
     batches.lift("b")
-    begin(batches, NEW)
-    assert batches.first == "cx1"
+    batches.wait("cx3", "b")
+    batches.choose(NEW, rejected("b", "cx1", "cx2"))
+    assert batches.first == "cx3"
+
+
+def test_a_rejection_counts_also_when_something_else_is_desired_of_that_node_by_now():
+    batches = Batches()
+    desired = {"cx1": "a", "cx2": "b", "cx3": "b"}
+    batches.prove("a")
+    batches.wait("cx2", "b")
+    batches.wait("cx3", "b")
+    batches.choose(desired, rejected("b", "cx1"))
+    batches.forget("cx2")
+    batches.conclude(Verdict.REJECTED, "no")
+    assert batches.turn("cx3", "b").held
 
 
 def test_what_is_known_of_old_revisions_is_bounded_and_useful_ones_are_kept():
@@ -186,8 +203,8 @@ class Group(RuleBasedStateMachine):
         if first is not None and not (self.acts(first) and self.batches.turn(first, self.desired[first]).go):
             self.batches.conclude(Verdict.LEFT)
         if self.batches.needs_first:
-            rejected = {n: "no" for n in NODES if (n, self.desired[n]) in self.own_rejections}
-            self.batches.choose(self.desired, rejected)
+            said = [Refusal(name, revision, "no") for name, revision in sorted(self.own_rejections)]
+            self.batches.choose(self.desired, said)
 
     @rule(names=st.sets(st.sampled_from(NODES), min_size=1), revision=st.sampled_from(REVISIONS))
     def wish(self, names: set[str], revision: str) -> None:
