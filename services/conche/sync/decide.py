@@ -185,7 +185,9 @@ def _wanted(view: View, desired: DesiredConfig) -> Decision:
     if held is not None:
         return _hold(view, held)
     if live is not None and not view.forced and (live.base == desired.base or view.standing is not None):
-        return _update(view, changed_endpoints(desired.updatable, live.updatable))
+        changed = changed_endpoints(desired.updatable, live.updatable)
+        # With drift of the base that is let stand, a block may be on one side only: nothing to post to.
+        return _update(view, tuple(e for e in changed if e in desired.updatable and e in live.updatable))
     if view.refused:
         return _hold(view, "; ".join(view.refused.values()))
     return _try(view, Decision(state, Action.START if live is None else Action.RESTART))

@@ -38,15 +38,24 @@ def restore(
         node.maintenance = UNKNOWN_PAST
 
 
-def enter_epoch(node: Node, entry: RegisteredNode) -> bool:
+def enter_epoch(node: Node, entry: RegisteredNode, *, heard: bool = False) -> bool:
     """Bring a node into the epoch of its registry entry, unless a push is under way.
+
+    Parameters
+    ----------
+    node
+        To be brought.
+    entry
+        What the registry says of it.
+    heard
+        Whether the renderer said so just now; what is found on the broker may be of an epoch left long ago.
 
     Returns
     -------
     bool
         Whether the epoch was new to it.
     """
-    if node.push is not None or is_past(node, entry):
+    if node.push is not None or (is_past(node, entry) and not heard):
         return False
     if (node.entry.host, node.entry.port) != (entry.host, entry.port):
         node.seen = node.observed = None  # of another machine

@@ -148,8 +148,16 @@ class Judge:
             Says why not.
         """
         forbid_in_maintenance(node)
+        entry = self._sources.entry(node.name)
+        if entry is not None and (entry.host, entry.port) != (node.entry.host, node.entry.port):
+            raise WriteForbidden("the registry gives it another address by now")
         if not self._bus.connected:
             raise WriteForbidden("the broker is away")
+
+    def epoch_is_current(self, node: Node) -> bool:
+        """Return whether a node is in the epoch of its registry entry."""
+        entry = self._sources.entry(node.name)
+        return entry is None or entry.epoch == node.epoch
 
     def learn(self, node: Node) -> None:
         """Take note of what time alone brings: a confirmed renderer, and a config that has proven itself."""
@@ -183,8 +191,7 @@ class Judge:
         return None if due is None else min(due, TIMER_LONGEST_S) + 0.01
 
     def _unready(self, node: Node) -> str | None:
-        entry = self._sources.entry(node.name)
-        if node.push is None and entry is not None and entry.epoch != node.epoch:
+        if node.push is None and not self.epoch_is_current(node):
             return "a new epoch begins"
         return self._sources.unready(confirmed=node.confirmed)
 

@@ -72,6 +72,8 @@ class Node:
     last_push: LastPush | None = None
     tried: bool = False
     """Whether the last push was carried out, to whatever end, and not given up on the way."""
+    cure_paths: tuple[str, ...] = ()
+    """What the restart that is under way is to cure."""
     forced: bool = False
     forced_until: datetime | None = None
     """When the command that forces a restart expires."""

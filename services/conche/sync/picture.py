@@ -19,6 +19,10 @@ STALE_PERIODS: Final = 3.0
 """A sweep that is older than so many of its periods says that the poller is away."""
 
 
+MAX_RENDERERS: Final = 4
+"""Renderers whose registry is remembered until it is clear which of them is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Heard:
     """A sweep and when it was heard, by this process's own clock: clocks of machines differ."""
@@ -48,31 +52,55 @@ class Sources:
         self._heard: _Heard | None = None
         self._now = 0.0
         self._last: tuple[object, ...] = ()
-        self._superseded: set[str] = set()
-        """Boots of renderers that had a successor: what bears one is an old message, or an old last will."""
+        self._registries: dict[str, Registry] = {}
+        """The last registry of each renderer that was heard of lately, by boot."""
+        self.registry_heard = False
+        """Whether the registry was heard from its renderer, and not found on the broker."""
 
-    def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None) -> None:
-        """Take that renderer or poller came or went."""
+    def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None, *, heard: bool) -> None:
+        """Take that renderer or poller came or went.
+
+        Parameters
+        ----------
+        heard
+            Whether it was said just now; what is found on the broker may be old.
+        """
         if params["service"] == Service.RENDERER:
-            if birth is not None and self._is_current(birth.boot, self._renderer):
+            if birth is not None and self._succeeds(birth, heard=heard):
                 self._renderer = birth
+                self._pick_registry(heard=False)
         elif birth is None:
             self._pollers.pop(params["instance"], None)
         else:
             self._pollers[params["instance"]] = birth
 
-    def on_registry(self, registry: Registry | None) -> bool:
-        """Take the registry; return whether it is to be followed. An absent one changes nothing."""
-        if registry is None or not self._is_current(registry.boot, self.registry):
-            return False
-        self.registry = registry
-        return True
+    def _succeeds(self, birth: ServiceBirth, *, heard: bool) -> bool:
+        """Return whether a renderer's birth is news, and not an old one or the last will of a predecessor."""
+        before = self._renderer
+        if before is None or birth.boot == before.boot:
+            return True
+        if heard:
+            return birth.state is ServiceState.ONLINE
+        return birth.since > before.since
 
-    def _is_current(self, boot: str, before: Registry | ServiceBirth | None) -> bool:
-        if boot in self._superseded:
+    def on_registry(self, registry: Registry | None, *, heard: bool) -> bool:
+        """Take a registry; return whether it is to be followed. An absent one changes nothing."""
+        if registry is None:
             return False
-        if before is not None and before.boot != boot:
-            self._superseded.add(before.boot)
+        self._registries[registry.boot] = registry
+        while len(self._registries) > MAX_RENDERERS:
+            del self._registries[next(iter(self._registries))]
+        return self._pick_registry(heard=heard)
+
+    def _pick_registry(self, *, heard: bool) -> bool:
+        """Follow the registry of the renderer that is there; before it is known, whichever there is."""
+        boot = self._renderer.boot if self._renderer is not None else None
+        found = self._registries.get(boot or "")
+        if found is None and self.registry is None and self._registries:
+            found = next(reversed(self._registries.values()))
+        if found is None or found is self.registry:
+            return False
+        self.registry, self.registry_heard = found, heard
         return True
 
     def on_sweep(self, params: Mapping[str, str], sweep: object, now: float) -> None:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from conche.contract import Rejection, as_object
+from conche.contract import Reach, Rejection, as_object
 from conche.kotekan.addresses import AddressMap
 from conche.kotekan.blocks import updatable_blocks, values
 from conche.kotekan.client import Reader, Writer
-from conche.kotekan.connection import Connection
+from conche.kotekan.connection import Address, Connection
 from conche.kotekan.errors import (
     KotekanClosed,
     KotekanConflict,
     KotekanHttpError,
+    KotekanMalformed,
     KotekanRefused,
     KotekanRejected,
     KotekanUnreachable,
@@ -24,7 +25,7 @@ from conche.kotekan.revision import FingerprintCache, revision
 from conche.kotekan.snapshot import Snapshot, look
 from conche.settings import Kotekan, Sync
 
-from .decide import Action, Decision
+from .decide import Action, Decision, Queue
 from .node import Node
 
 RETRY_S: Final = 0.05
@@ -74,8 +75,17 @@ class Pusher:
         ------
         KotekanRefused, KotekanUnreachable
         """
-        address = self.addresses.resolve(node.entry.host, node.entry.port)
-        return await Connection.open(address, timeout=self.kotekan.connect_timeout_s)
+        return await Connection.open(self.address_of(node), timeout=self.kotekan.connect_timeout_s)
+
+    def address_of(self, node: Node) -> Address:
+        """Return where a node is.
+
+        Raises
+        ------
+        KotekanUnreachable
+            A rehearsal has no simulated node for it.
+        """
+        return self.addresses.resolve(node.entry.host, node.entry.port)
 
     async def look(self, node: Node, connection: Connection) -> Snapshot:
         """Look at a node and take note of it.
@@ -112,11 +122,28 @@ class Pusher:
                 await self._kill(node, connection)
                 idle = await self._wait_idle(node)
                 try:
-                    await self._start(node, self.decide_again(node).action, idle)
+                    await self._start(node, self._after_kill(node), idle)
                 finally:
                     idle.close()
             case Action.NONE:
                 pass
+
+    def _after_kill(self, node: Node) -> Action:
+        """Return what to start an idle node with that this push has killed, if it is still to run.
+
+        Raises
+        ------
+        WriteForbidden
+            Somebody stops the push half-way.
+        """
+        decision = self.decide_again(node)
+        if decision.queue is Queue.TURN and node.proven is not None:
+            return (
+                Action.HEAL
+            )  # something new is desired by now, which another tries first: not idle until then
+        if decision.action is Action.NONE:
+            self.gate(node)
+        return decision.action
 
     # --- kill, and the proof that it is done
 
@@ -131,7 +158,8 @@ class Pusher:
                 raise PushFailed(f"it was killed and is not gone after {patience:g} s: a stage does not end")
         except KotekanClosed:
             pass  # it died first: the end-of-file came all the same
-        node.exits.count(_now())
+        self._count_death(node)
+        node.cures.restarted_for(node.cure_paths, _now())
 
     async def _wait_idle(self, node: Node) -> Connection:
         """Return a connection to the next process, once it says that it is idle."""
@@ -195,7 +223,12 @@ class Pusher:
     async def _wait_death(self, node: Node, connection: Connection) -> None:
         """Wait for the end of a process that has said that it will end: nothing may be sent to it any more."""
         await connection.wait_closed(timeout=self.settings.exit_timeout_s)
+        self._count_death(node)
+
+    def _count_death(self, node: Node) -> None:
+        """Take note that the process is gone, once: what was seen of it is of the past."""
         node.exits.count(_now())
+        node.saw(Snapshot(Reach.REFUSED, error="its process has ended, the next is not up yet"), _now())
 
     async def _settle(self, node: Node, wanted: str, connection: Connection) -> None:
         """Read back now and after the settle time: a 200 from /start is not success."""
@@ -207,7 +240,7 @@ class Pusher:
         except KotekanClosed:
             ended = True
         if ended:
-            node.exits.count(_now())
+            self._count_death(node)
             words = f"it ended within {self.settings.settle_s:g} s of its start"
             self._reject_revision(node, wanted, words)
             raise PushFailed(words)
@@ -246,11 +279,12 @@ class Pusher:
         try:
             with self._sending(node, f"POST /{endpoint}"):
                 await self._writer(node, connection).update(endpoint, block)
-        except KotekanRejected as error:
+        except (KotekanRejected, KotekanMalformed) as error:
             node.reject(
                 Rejection(error=error.words, at=datetime.now(UTC), endpoint=endpoint, values=revision(block))
             )
-            await self._wait_death(node, connection)
+            if isinstance(error, KotekanRejected):
+                await self._wait_death(node, connection)
             raise PushFailed(f"refused the values of {endpoint}: {error.words}") from None
 
     # --- the gate

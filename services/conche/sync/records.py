@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 FORMAT: Final = 1
 
 
+RETRY_S: Final = 1.0
+"""A write that failed is tried again after this: what nobody waited for must reach the disk too [s]."""
+
+
 class RecordsLost(Exception):
     """The file could not be written: nothing may be begun that it would have to remember."""
 
@@ -108,6 +112,7 @@ class Recorder:
                 await asyncio.to_thread(self._write, data)
             except OSError as caught:
                 error = caught
+                asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
                 logger.error("%s: can't be written: %s", self.path, caught)
             for future in asked:
                 if not future.done():

@@ -63,8 +63,11 @@ class SyncService:
         worker = self._worker(group)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(worker.run(), name=f"work for {group}")
-            await worker.finished.wait()
-            await worker.bus.settled()
+            while True:
+                await worker.finished.wait()
+                await worker.bus.settled()
+                if worker.finished.is_set():  # and it has not come back meanwhile
+                    break
             running.cancel()
         del self._workers[group]
         logger.info("%s: the group is gone", group)

@@ -89,6 +89,9 @@ class Tender:
         connection = await self._pusher.connect(node)
         try:
             await self._pusher.look(node, connection)
+            if connection.address != self._pusher.address_of(node):
+                node.seen = None  # it was given another address meanwhile: this was another machine
+                raise KotekanClosed(f"{node.key} was given another address")
         except BaseException:
             connection.close()
             raise
@@ -116,8 +119,9 @@ class Tender:
         try:
             await self._recorder.save()
             fresh = self._judge.decide(node, pushing=False, patient=False)
-            if fresh.action is not decision.action:
+            if fresh.action is not decision.action or not self._judge.epoch_is_current(node):
                 raise StateMoved("something else is wanted by now")
+            node.cure_paths = ()
             if fresh.action is Action.RESTART and not node.forced:
                 self._note_cure(node)
             await self._pusher.carry_out(node, fresh, connection)
@@ -151,19 +155,21 @@ class Tender:
         return kind
 
     def _note_cure(self, node: Node) -> None:
-        """Remember for which paths a node is restarted that ran what is desired before: drift, not a change."""
+        """Tell for which paths a node is restarted that ran what is desired before: drift, not a change."""
         if node.desired is not None and node.seen is not None and node.proven == node.desired.revision:
-            now = asyncio.get_running_loop().time()
-            node.cures.restarted_for(base_paths(node.desired, node.seen), now)
+            node.cure_paths = base_paths(node.desired, node.seen)
 
     def _end_push(self, node: Node, problem: str | None, *, counted: bool, began: float) -> None:
         now = asyncio.get_running_loop().time()
         push, node.push = node.push, None
         node.problem = problem
         node.tried = counted
-        node.forced = False
         if push is None:
             return
+        if (
+            push.kind is not PushKind.UPDATE
+        ):  # a resync that came during an update in place is still to be done
+            node.forced = False
         if not counted:
             (node.heal_backoff if push.kind is PushKind.HEAL else node.backoff).uncount(now)
         node.last_push = LastPush(

@@ -36,6 +36,9 @@ ANSWER_WITHIN_S: Final = 60.0
 IN_FLIGHT_PATIENCE_S: Final = 5.0
 """How long the reply to set_maintenance waits for a request in flight before it names it [s]."""
 
+MAX_EARLY: Final = 1_000
+"""Commands held until a worker that has just come up knows its nodes; a guess."""
+
 REMEMBERED_RESTARTS: Final = 5_000
 """Ids of restarts kept in the group's file."""
 
@@ -77,6 +80,8 @@ class Wishes:
         self._root = root
         self._restarts: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._answers: Answers
+        self._early: list[Incoming] | None = []
+        """Commands that came before the worker knew its nodes; None once it does."""
 
     def subscribe(self, bus: Bus) -> None:
         """Take what is sent to the group, and to all groups."""
@@ -92,6 +97,12 @@ class Wishes:
         """Return the ids to remember in the file."""
         return list(self._restarts)
 
+    def begin(self) -> None:
+        """Take the commands that came before the worker knew its nodes."""
+        early, self._early = self._early, None
+        for message in early or ():
+            self.on_command(message)
+
     # --- taking
 
     def on_busy(self, message: Incoming) -> None:
@@ -101,6 +112,9 @@ class Wishes:
 
     def on_command(self, message: Incoming) -> None:
         """Check a command and begin with it."""
+        if self._early is not None:
+            self._hold(message)
+            return
         envelope = envelope_of(message, root=self._root)
         group = self._worker.group
         if envelope.group == ALL and envelope.node not in (ALL, *self._worker.nodes):
@@ -111,6 +125,7 @@ class Wishes:
             command = read_command(
                 message, envelope, root=self._root, actions=SYNC_ACTIONS, now=datetime.now(UTC)
             )
+            _check_until(command)
             targets = self._targets(envelope)
         except CommandRefused as refused:
             self._answers.refuse(envelope, group=group, why=str(refused))
@@ -120,9 +135,17 @@ class Wishes:
             self._carry_out(command, targets), name=f"{envelope.action} {group}/{envelope.node}"
         )
 
+    def _hold(self, message: Incoming) -> None:
+        if self._early is not None and len(self._early) < MAX_EARLY:
+            self._early.append(message)
+        else:
+            self.on_busy(message)
+
     def _targets(self, envelope: Envelope) -> list[Node]:
         nodes = self._worker.nodes
         if envelope.node == ALL:
+            if not nodes:
+                raise CommandRefused(f"there are no nodes in {self._worker.group}")
             return list(nodes.values())
         node = nodes.get(envelope.node)
         if node is None:
@@ -273,6 +296,14 @@ class Wishes:
                     await node.changed.wait()
         except TimeoutError:
             return fulfilled(node, Outcome.FAILED, f"not done after {ANSWER_WITHIN_S:g} s, goes on")
+
+
+def _check_until(command: Command) -> None:
+    until = getattr(command.arguments, "until", None)
+    if until is not None and until <= datetime.now(UTC):
+        raise CommandRefused(
+            f"until is {until.isoformat()}, which is over: it is {datetime.now(UTC).isoformat()} here"
+        )
 
 
 async def _until_nothing_in_flight(node: Node) -> None:

@@ -21,6 +21,7 @@ from conche.contract import (
     Maintenance,
     NodeStatus,
     Observed,
+    RegisteredNode,
     Registry,
     Service,
     ServiceBirth,
@@ -38,7 +39,7 @@ from .node import Node
 from .picture import Sources
 from .proven import ProvenConfigs
 from .push import Pusher
-from .records import GroupRecord, Recorder, load
+from .records import GroupRecord, NodeRecord, Recorder, load
 from .rejections import RefusedValues
 from .slots import Slots
 from .tending import Tender
@@ -91,6 +92,8 @@ class GroupWorker:
         """Nodes whose desired config was found on the broker, not heard from the renderer."""
         self._observed: dict[str, Observed] = {}
         self._remembered = GroupRecord()
+        self._dismissed: dict[str, NodeRecord] = {}
+        """Nodes that left while this worker worked: a registry may bring one back."""
         self._statuses: dict[str, NodeStatus] = {}
         self._begun = False
         self._doubt_until = float("-inf")
@@ -171,14 +174,15 @@ class GroupWorker:
 
     def on_registry(self, _params: Mapping[str, str], registry: Registry | None) -> None:
         """Follow the registry."""
-        if self._sources.on_registry(registry):
-            if not self.bus.connected:
-                self._doubt_until = asyncio.get_running_loop().time() + DOUBT_S
+        heard = self.bus.connected
+        if self._sources.on_registry(registry, heard=heard):
+            now = asyncio.get_running_loop().time()
+            self._doubt_until = float("-inf") if heard else now + DOUBT_S
             self._follow_registry()
 
     def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None) -> None:
         """Take that renderer or poller came or went."""
-        self._sources.on_birth(params, birth)
+        self._sources.on_birth(params, birth, heard=self.bus.connected)
         self._follow_registry()
 
     def on_desired(self, params: Mapping[str, str], desired: DesiredConfig | None) -> None:
@@ -243,12 +247,13 @@ class GroupWorker:
             return
         entries = registry.groups.get(self.group, {})
         live = self._sources.renderer_lives()
+        certain = asyncio.get_running_loop().time() >= self._doubt_until
         for name, entry in entries.items():
             node = self.nodes.get(name) or self._admit(name)
-            if live and enter_epoch(node, entry):
+            # One that has a past does not enter the epoch of a message that may be an old one.
+            if live and (certain or not node.epoch) and self._enter(node, entry):
                 node.poke.set()
             self.refresh(node)
-        certain = asyncio.get_running_loop().time() >= self._doubt_until
         if live and certain and registry.error is None:
             for name in self.nodes.keys() - entries.keys():
                 self._dismiss(self.nodes[name])
@@ -256,7 +261,11 @@ class GroupWorker:
             if not entries and self.group not in registry.groups:
                 self._voice.fall_silent()
                 self.finished.set()
-        self._save_soon()
+        self._wishes.begin()
+        self.recorder.ask()
+
+    def _enter(self, node: Node, entry: RegisteredNode) -> bool:
+        return enter_epoch(node, entry, heard=self._sources.registry_heard)
 
     def _admit(self, name: str) -> Node:
         registry = self._sources.registry
@@ -265,7 +274,7 @@ class GroupWorker:
         node = Node(self.group, name, registry.groups[self.group][name])
         restore(
             node,
-            record=self._remembered.nodes.get(name),
+            record=self._remembered.nodes.get(name) or self._dismissed.get(name),
             status=self._statuses.get(name),
             now=asyncio.get_running_loop().time(),
             wall=datetime.now(UTC),
@@ -288,7 +297,8 @@ class GroupWorker:
         if node.timer is not None:
             node.timer.cancel()
         self._voice.forget(node)
-        self._remembered.nodes[node.name] = node.record(
+        self._remembered.nodes.pop(node.name, None)
+        self._dismissed[node.name] = node.record(
             now=asyncio.get_running_loop().time(), wall=datetime.now(UTC)
         )
         node.tell_change()
@@ -302,12 +312,9 @@ class GroupWorker:
     def _follow_entry(self, node: Node) -> None:
         """Bring a node into an epoch that began while it was being pushed."""
         entry = self._sources.entry(node.name)
-        if (
-            entry is not None
-            and not node.gone
-            and self._sources.renderer_lives()
-            and enter_epoch(node, entry)
-        ):
+        if entry is None or node.gone or not self._sources.renderer_lives():
+            return
+        if self._enter(node, entry):
             node.poke.set()
 
     # --- deciding
@@ -366,7 +373,7 @@ class GroupWorker:
         until = node.maintenance.until
         if node.maintenance.on and until is not None and datetime.now(UTC) >= until:
             node.maintenance = Maintenance(on=False, by=node.maintenance.by, reason="its time was over")
-            self._save_soon()
+            self.recorder.ask()
         self.refresh(node)
 
     # --- the group
@@ -375,18 +382,19 @@ class GroupWorker:
         now, wall = asyncio.get_running_loop().time(), datetime.now(UTC)
         self._forget_old()
         return GroupRecord(
-            nodes={name: node.record(now=now, wall=wall) for name, node in self.nodes.items()},
+            nodes={
+                **self._remembered.nodes,  # of those that no registry has named yet
+                **{name: node.record(now=now, wall=wall) for name, node in self.nodes.items()},
+            },
             done=self._wishes.restarts_done(),
             cleared=list(self._batches.cleared),
             held=self._batches.held,
         )
 
     def _forget_old(self) -> None:
+        if not self.nodes or not all(node.confirmed for node in self.nodes.values()):
+            return  # what is of use is not known yet
         useful = {n.proven for n in self.nodes.values() if n.proven}
         self._proven.keep_only(useful)
         useful |= {n.desired.revision for n in self.nodes.values() if n.desired and n.desired.revision}
         self._batches.forget_old(useful, bound=4 * len(self.nodes) + 200)
-
-    def _save_soon(self) -> None:
-        """Have the file written without waiting for it: losing this costs nothing that can't be seen again."""
-        self.recorder.ask()

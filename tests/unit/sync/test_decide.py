@@ -269,3 +269,8 @@ def test_drift_that_is_to_be_ignored_is_no_error():
 def test_values_are_posted_whatever_else_stays_different():
     both = Snapshot(Reach.OK, running=Fingerprint("8" * 32, "9" * 32, {"gains": "7" * 32}))
     assert decide(view(seen=both, standing="")).action is Action.UPDATE
+
+
+def test_a_block_that_is_on_one_side_only_is_not_posted():
+    live = Snapshot(Reach.OK, running=Fingerprint("8" * 32, "9" * 32, {"gains": "3" * 32, "old": "7" * 32}))
+    assert decide(view(seen=live, standing="")) == Decision(NodeState.STARTED)

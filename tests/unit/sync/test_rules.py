@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from conche.contract import (
     DesiredConfig,
@@ -341,25 +342,57 @@ def seen_by(boot: str) -> Observed:
 
 def test_only_the_registry_of_a_renderer_that_is_there_counts():
     sources = Sources("cx")
-    sources.on_registry(Registry(boot="r1", groups={}))
+    sources.on_registry(Registry(boot="r1", groups={}), heard=True)
     assert not sources.renderer_lives()
-    sources.on_birth({"service": "renderer"}, birth("r0"))
+    sources.on_birth({"service": "renderer"}, birth("r0"), heard=True)
     assert not sources.renderer_lives()
-    sources.on_birth({"service": "renderer"}, birth("r1"))
+    sources.on_birth({"service": "renderer"}, birth("r1"), heard=True)
     assert sources.renderer_lives()
-    sources.on_birth({"service": "renderer"}, birth("r1", ServiceState.LOST))
+    sources.on_birth({"service": "renderer"}, birth("r1", ServiceState.LOST), heard=True)
     assert not sources.renderer_lives()
 
 
 def test_the_last_will_and_the_registry_of_a_predecessor_are_not_believed():
     sources = Sources("cx")
-    sources.on_birth({"service": "renderer"}, birth("r1"))
-    sources.on_registry(Registry(boot="r1", groups={}))
-    sources.on_birth({"service": "renderer"}, birth("r2"))
-    sources.on_registry(Registry(boot="r2", groups={}))
-    sources.on_birth({"service": "renderer"}, birth("r1", ServiceState.LOST))
-    assert not sources.on_registry(Registry(boot="r1", groups={"cx": {}}))
+    sources.on_birth({"service": "renderer"}, birth("r1"), heard=True)
+    sources.on_registry(Registry(boot="r1", groups={}), heard=True)
+    sources.on_birth({"service": "renderer"}, birth("r2"), heard=True)
+    sources.on_registry(Registry(boot="r2", groups={}), heard=True)
+    sources.on_birth({"service": "renderer"}, birth("r1", ServiceState.LOST), heard=True)
+    assert not sources.on_registry(Registry(boot="r1", groups={"cx": {}}), heard=True)
     assert sources.renderer_lives()
+
+
+def test_what_an_old_store_of_the_broker_says_does_not_replace_a_renderer_that_is_there():
+    sources = Sources("cx")
+    old, new = birth("r0"), structs.replace(birth("r2"), since=NOW + timedelta(hours=1))
+    sources.on_birth({"service": "renderer"}, new, heard=True)
+    sources.on_registry(Registry(boot="r2", groups={}), heard=True)
+    sources.on_registry(Registry(boot="r0", groups={"cx": {}}), heard=False)
+    sources.on_birth({"service": "renderer"}, old, heard=False)
+    assert sources.renderer_lives()
+    assert sources.registry is not None
+    assert sources.registry.boot == "r2"
+    assert sources.on_registry(Registry(boot="r2", groups={"cx": {"cx1": entry()}}), heard=True)
+    assert sources.entry("cx1") is not None
+
+
+def test_a_renderer_that_came_while_the_worker_was_away_is_found_and_believed():
+    sources = Sources("cx")
+    sources.on_birth({"service": "renderer"}, birth("r1"), heard=True)
+    sources.on_registry(Registry(boot="r1", groups={}), heard=True)
+    newer = structs.replace(birth("r2"), since=NOW + timedelta(hours=1))
+    sources.on_registry(Registry(boot="r2", groups={}), heard=False)
+    sources.on_birth({"service": "renderer"}, newer, heard=False)
+    assert sources.renderer_lives()
+    assert sources.registry is not None
+    assert sources.registry.boot == "r2"
+
+
+def test_an_epoch_that_the_renderer_says_itself_is_believed_even_if_it_was_left():
+    one = node()
+    enter_epoch(one, entry("e2"))
+    assert enter_epoch(one, entry("e1"), heard=True)
 
 
 def test_observations_count_while_sweeps_come_and_for_three_periods_more():
@@ -384,7 +417,7 @@ def test_sweeps_of_other_groups_say_nothing():
 def test_a_poller_that_went_is_away_at_once():
     sources = Sources("cx")
     sources.on_sweep({"instance": "main"}, sweep(), 100.0)
-    sources.on_birth({"service": "poller", "instance": "main"}, birth("p1", ServiceState.LOST))
+    sources.on_birth({"service": "poller", "instance": "main"}, birth("p1", ServiceState.LOST), heard=True)
     sources.changed(100.1)
     assert "lost" in str(sources.blind(seen_by("p1")))
 
@@ -392,7 +425,7 @@ def test_a_poller_that_went_is_away_at_once():
 def test_observations_of_a_poller_that_has_just_come_up_count_before_its_first_sweep():
     sources = Sources("cx")
     sources.on_sweep({"instance": "main"}, sweep(), 100.0)
-    sources.on_birth({"service": "poller", "instance": "main"}, birth("p2"))
+    sources.on_birth({"service": "poller", "instance": "main"}, birth("p2"), heard=True)
     sources.changed(100.1)
     assert sources.blind(seen_by("p2")) is None
 
