@@ -24,7 +24,7 @@ from conche.contract import Service
 from conche.settings import Broker
 
 from .bus_support import ended, listening, observed, publish, running, trying, until
-from .harness import Mosquitto, free_port
+from .harness import Mosquitto, free_port, free_range
 from .raw import Peer, raw_server
 
 BIRTH = "conche/service/sync/cx"
@@ -151,7 +151,7 @@ async def tls(mosquitto: Mosquitto, address: str = "127.0.0.1") -> AsyncIterator
     mosquitto.stop()
     ca = make_ca(mosquitto.folder, "ca")
     make_certificate(mosquitto.folder, "ca", address)
-    port = next(p for p in range(mosquitto.port + 1, mosquitto.port + 1000) if p != mosquitto.port)
+    port = free_range(1)
     listener = f"listener {port} 127.0.0.1\ncertfile server.crt\nkeyfile server.key\n"
     (mosquitto.folder / "listeners" / "tls.conf").write_text(listener)
     await mosquitto.start()

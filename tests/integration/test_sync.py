@@ -260,7 +260,9 @@ async def test_a_node_that_is_gone_from_the_registry_is_cleared_and_one_that_is_
     await stack.start_all()
     stack.write_nodes(["cx/cx1", "cx/cx2"])
     stack.nodes.pop("cx/cx3")
-    found = await stack.until(lambda s: "cx/cx3" not in s and all(x.maintenance.on for x in s.values()))
+    found = await stack.until(
+        lambda s: "cx/cx3" not in s and all(x.maintenance.on and x.started is not None for x in s.values())
+    )
     assert all(s.started for s in found.values())  # adopted as they run
     stack.write_nodes(["cx/cx1", "cx/cx2", "cx/cx3"])
     found = await stack.until(lambda s: "cx/cx3" in s and s["cx/cx3"].started is not None)

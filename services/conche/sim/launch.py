@@ -37,7 +37,8 @@ def free_ports(count: int, *, among: tuple[int, int] = NODE_PORTS) -> int:
         first = random.randrange(among[0], min(among[1], first_ephemeral_port()) - count)
         opened = []
         try:
-            opened = [bind(Address("127.0.0.1", first + index)) for index in range(count)]
+            for index in range(count):
+                opened.append(bind(Address("127.0.0.1", first + index)))
         except OSError:
             continue
         finally:

@@ -23,7 +23,7 @@ TEXTS = st.lists(PIECES | st.sampled_from([" ", "\n", "\n  ", ": "]), max_size=1
 CONTENTS = st.binary(max_size=40) | TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(base=CONTENTS, variables=CONTENTS, stored=CONTENTS)
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")  # of templates such as {{ 1() }}
 def test_no_content_of_files_ends_the_renderer(
