@@ -1,4 +1,4 @@
-"""A bus that runs, a listener that misses nothing, and what is retained."""
+"""A bus and ways to run it, a listener that misses nothing, and what is retained."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,12 @@ from conche.settings import Broker
 from .harness import Mosquitto
 
 SEEN = "conche/observed/+/+"
+BIRTH = "conche/service/sync/cx"
+
+
+def sync(broker: Broker) -> Bus:
+    """The worker's bus whose birth stands on BIRTH."""
+    return Bus(broker, service=contract.Service.SYNC, instance="cx")
 
 
 @asynccontextmanager

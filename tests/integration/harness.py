@@ -1,4 +1,4 @@
-"""Real servers for tests: mosquitto as shipped, on a free port, in a folder of its own."""
+"""Real servers and processes for tests: mosquitto as shipped, on a free port, in a folder of its own."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from conche.local.broker import lay_out
 from conche.settings import Broker
@@ -39,6 +42,18 @@ def free_range(count: int) -> int:
             else:
                 free += 1
     return first
+
+
+@asynccontextmanager
+async def child(*command: str | Path, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that is killed at the end; what it logs is left to be read."""
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, **options)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 class Mosquitto:

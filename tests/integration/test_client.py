@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,8 +13,8 @@ from conche.bus.client import BusDenied, BusUnavailable, Client, NobodyListens
 from conche.commands import Answers, envelope_of
 from conche.contract import COMMAND, NODE_STATUS, REGISTRY, Reply, Resync, Service
 
+from .bus_support import running, until
 from .harness import Mosquitto
-from .test_bus import running
 
 
 def status(state: str = "started") -> contract.NodeStatus:
@@ -53,12 +53,6 @@ async def answering(mosquitto: Mosquitto) -> AsyncIterator[list[Incoming]]:
     bus.take_commands([COMMAND.filter(group="cx")], on_command, on_busy=on_command)
     async with running(bus):
         yield taken
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_a_read_is_complete_and_only_of_what_was_asked_for(mosquitto: Mosquitto):
@@ -144,7 +138,7 @@ async def test_replies_go_to_the_connection_that_asked_and_not_to_others_of_the_
 async def test_a_reply_that_comes_during_a_read_is_not_lost(mosquitto: Mosquitto):
     async with answering(mosquitto) as taken, operator(mosquitto) as client:
         await client.send("resync", Resync(id="one"), group="cx", node="all")
-        await until(lambda: bool(taken))
+        await until(lambda: taken)
         await client.read(NODE_STATUS)
         assert await client.reply(timeout=1) is not None
 

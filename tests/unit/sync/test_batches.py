@@ -27,6 +27,13 @@ def rejected(revision: str, *names: str) -> list[Refusal]:
     return [Refusal(name, revision, "no such buffer") for name in names]
 
 
+def ends(batches: Batches, name: str, verdict: Verdict, words: str = "") -> set[str]:
+    """The node that tries it first comes to its end, and waits no more."""
+    assert batches.first == name
+    batches.forget(name)
+    return batches.conclude(verdict, words)
+
+
 def test_the_first_by_name_tries_and_the_others_wait():
     batches = Batches()
     begin(batches, NEW)
@@ -52,12 +59,10 @@ def test_nodes_that_cannot_act_are_not_waited_for():
 def test_one_rejection_is_tried_on_a_second_node_and_two_hold_the_batch():
     batches = Batches()
     begin(batches, NEW)
-    batches.forget("cx1")
-    batches.conclude(Verdict.REJECTED, "no such buffer")
+    ends(batches, "cx1", Verdict.REJECTED, "no such buffer")
     batches.choose(NEW, rejected("b", "cx1"))
     assert batches.first == "cx2"
-    batches.forget("cx2")
-    assert batches.conclude(Verdict.REJECTED, "no such buffer") == {"cx3"}
+    assert ends(batches, "cx2", Verdict.REJECTED, "no such buffer") == {"cx3"}
     turn = batches.turn("cx3", "b")
     assert turn.held
     assert turn.words == "held, cx1 and cx2 rejected it: no such buffer"
@@ -66,8 +71,7 @@ def test_one_rejection_is_tried_on_a_second_node_and_two_hold_the_batch():
 def test_one_sick_node_does_not_stop_a_group():
     batches = Batches()
     begin(batches, NEW)
-    batches.forget("cx1")
-    batches.conclude(Verdict.REJECTED, "no GPU")
+    ends(batches, "cx1", Verdict.REJECTED, "no GPU")
     batches.choose(NEW, rejected("b", "cx1"))
     batches.conclude(Verdict.PROVEN)
     assert batches.turn("cx3", "b").go
@@ -84,8 +88,7 @@ def test_what_is_cleared_stays_so_whoever_rejects_it_later():
 def test_two_first_nodes_in_a_row_that_tell_nothing_hold_the_batch():
     batches = Batches()
     begin(batches, NEW)
-    batches.forget("cx1")
-    batches.conclude(Verdict.INCONCLUSIVE, "no answer")
+    ends(batches, "cx1", Verdict.INCONCLUSIVE, "no answer")
     batches.choose(NEW, [])
     assert batches.first == "cx2"
     batches.conclude(Verdict.INCONCLUSIVE, "no answer")
@@ -95,8 +98,7 @@ def test_two_first_nodes_in_a_row_that_tell_nothing_hold_the_batch():
 def test_a_first_node_that_leaves_is_followed_by_the_next():
     batches = Batches()
     begin(batches, NEW)
-    batches.forget("cx1")
-    batches.conclude(Verdict.LEFT)
+    ends(batches, "cx1", Verdict.LEFT)
     batches.choose(NEW, [])
     assert batches.first == "cx2"
     assert not batches.held
@@ -106,8 +108,7 @@ def test_a_held_config_does_not_hold_the_next_one():
     batches = Batches()
     begin(batches, NEW)
     for name in ("cx1", "cx2"):
-        batches.forget(name)
-        batches.conclude(Verdict.REJECTED, "no")
+        ends(batches, name, Verdict.REJECTED, "no")
         batches.choose(NEW, rejected("b", "cx1"))
     assert batches.turn("cx3", "b").held
     good = dict.fromkeys(NEW, "c")
@@ -130,12 +131,10 @@ def test_a_lone_node_that_rejects_its_own_config_does_not_count_against_others()
     batches.conclude(Verdict.LEFT)
     batches.wait("cx1", "x")
     batches.choose({"cx1": "x", "cx2": "a"}, [])
-    batches.forget("cx1")
-    batches.conclude(Verdict.REJECTED, "no")
+    ends(batches, "cx1", Verdict.REJECTED, "no")
     desired = {"cx1": "x", "cx2": "y", "cx3": "y"}
     begin(batches, desired, waiting=["cx2", "cx3"])
-    batches.forget("cx2")
-    batches.conclude(Verdict.REJECTED, "no")
+    ends(batches, "cx2", Verdict.REJECTED, "no")
     batches.choose(desired, [*rejected("x", "cx1"), *rejected("y", "cx2")])
     assert batches.first == "cx3"
 
@@ -156,8 +155,7 @@ def test_a_rejection_counts_also_when_something_else_is_desired_of_that_node_by_
     batches.wait("cx2", "b")
     batches.wait("cx3", "b")
     batches.choose(desired, rejected("b", "cx1"))
-    batches.forget("cx2")
-    batches.conclude(Verdict.REJECTED, "no")
+    ends(batches, "cx2", Verdict.REJECTED, "no")
     assert batches.turn("cx3", "b").held
 
 
