@@ -170,37 +170,50 @@ class Answers:
 
     def __init__(self, bus: Sender) -> None:
         self._bus = bus
-        self._known: OrderedDict[tuple[str, str], Reply | Envelope] = OrderedDict()
-        """The reply; while there is none yet, the envelope of the command that is under way."""
+        self._known: OrderedDict[tuple[str, str], tuple[Envelope, Reply | None]] = OrderedDict()
+        """The command, and its reply once there is one."""
 
     def is_repeated(self, envelope: Envelope) -> bool:
-        """Take note of a command's id; answer it again, if it was answered, and return True when it is known."""
+        """Take note of a command's id; answer it again, if it was answered, and return True when it is known.
+
+        Raises
+        ------
+        CommandRefused
+            Another command bore that id.
+        """
         if envelope.id is None:
             return False
         key = (envelope.user, envelope.id)
         if key not in self._known:
-            self.know(key, envelope)
+            self._know(envelope, None)
             return False
-        known = self._known[key]
-        if isinstance(known, Reply):
-            self._send(envelope, known)
+        first, reply = self._known[key]
+        if (first.action, first.group, first.node) != (envelope.action, envelope.group, envelope.node):
+            raise CommandRefused(
+                f"the id {envelope.id!r} is that of {first.action} of {first.group}/{first.node}: "
+                "give each command an id of its own"
+            )
+        if reply is not None:
+            self._send(envelope, reply)
         return True
 
-    def know(self, key: tuple[str, str], known: Reply | Envelope) -> None:
-        """Remember an id, and its reply when there is one."""
-        self._known[key] = known
+    def _know(self, envelope: Envelope, reply: Reply | None) -> None:
+        """Remember a command by its id, with its reply when there is one."""
+        if envelope.id is None:
+            return
+        self._known[envelope.user, envelope.id] = (envelope, reply)
         if len(self._known) > REMEMBERED_IDS:
             self._known.popitem(last=False)
 
     def answer(self, envelope: Envelope, reply: Reply) -> None:
         """Send the final reply to a command."""
-        if envelope.id is not None:
-            self.know((envelope.user, envelope.id), reply)
+        self._know(envelope, reply)
         self._send(envelope, reply)
 
     def refuse(self, envelope: Envelope, *, group: str, why: str) -> None:
         """Answer a command that is not carried out; its id is not remembered, so a mended one may bear it."""
-        if envelope.id is not None and self._known.get((envelope.user, envelope.id)) is envelope:
+        first, _ = self._known.get((envelope.user, envelope.id or ""), (None, None))
+        if first is envelope and envelope.id is not None:
             del self._known[envelope.user, envelope.id]
         logger.warning(
             "%s: %s of %s/%s refused: %s", envelope.user, envelope.action, group, envelope.node, why

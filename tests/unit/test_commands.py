@@ -309,3 +309,14 @@ def test_ids_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> No
     for identity in "dcb":
         assert answers.is_repeated(envelope(identity))
     assert not answers.is_repeated(envelope("a"))
+
+
+def test_an_id_that_another_command_bore_is_refused_and_tells_which() -> None:
+    answers = Answers(Sender())
+    first = envelope_of(incoming({"id": "a", "started": True}), root=ROOT)
+    assert not answers.is_repeated(first)
+    answers.answer(first, Reply(id="a", action="set_started", group="cx", ok=True))
+    other = envelope_of(incoming({"id": "a"}, action="resync"), root=ROOT)
+    with pytest.raises(CommandRefused, match="'a' is that of set_started of cx/cx27"):
+        answers.is_repeated(other)
+    assert answers.is_repeated(first)

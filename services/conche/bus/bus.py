@@ -4,28 +4,20 @@ import asyncio
 import logging
 import random
 import secrets
-import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from typing import Any, Final
 
 from msgspec.json import encode
 
 from conche.contract import (
     BIRTHS,
-    NO_NAME,
-    SERVICE,
-    SERVICE_INSTANCE,
-    SERVICE_MARK,
     Delivery,
     Mark,
     Message,
     Payload,
     Service,
-    ServiceBirth,
     ServiceState,
     owned_by,
 )
@@ -34,9 +26,10 @@ from conche.settings import Broker
 from .encoding import encoded
 from .errors import BusTakenOver, BusUnavailable
 from .intake import Handler, Intake, PayloadT, Reading, TakeCommand
-from .link import WINDOW, Link, Subscription, Will
+from .link import WINDOW, Link, Subscription
 from .login import login_of
 from .owned import OwnedState
+from .presence import BEAT_S, Presence
 from .topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -64,6 +57,8 @@ class Bus:
         Which instance of it, where there can be several.
     scope
         Values of topic parameters to which the owned topics are limited, such as the worker's group.
+    beats
+        Whether it sends a heartbeat while the broker holds all of its owned state.
     """
 
     def __init__(
@@ -73,17 +68,11 @@ class Bus:
         service: Service,
         instance: str | None = None,
         scope: Mapping[str, str] | None = None,
+        beats: bool = False,
     ) -> None:
-        self.boot = secrets.token_hex(8)
         self.topics = Topics(broker.root)
-        self._service = service
-        self._since = datetime.now(UTC)
-        self._mark = SERVICE_MARK.topic(service=service, instance=instance or NO_NAME)
-        self._birth_topic = self.topics.full(
-            SERVICE_INSTANCE.topic(service=service, instance=instance)
-            if instance
-            else SERVICE.topic(service=service)
-        )
+        self._presence = Presence(self.topics, service, instance)
+        self._beats = beats
         self._own_filters = [
             self.topics.full(message.filter(**(scope or {})))
             for message, _ in owned_by(service)
@@ -95,8 +84,8 @@ class Bus:
         self._intake = Intake(
             self.topics,
             own_filters=self._own_filters,
-            birth_topic=self._birth_topic,
-            on_own_birth=partial(self._owned.overwritten, self._birth_topic),
+            birth_topic=self._presence.birth_topic,
+            on_own_birth=partial(self._owned.overwritten, self._presence.birth_topic),
         )
         self._link: Link | None = None
         self._picture = asyncio.Event()
@@ -146,7 +135,13 @@ class Bus:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._intake.deliver(), name="deliver messages")
             group.create_task(self._watch_clock(), name="watch the clock")
+            group.create_task(self._show_presence(), name="show presence")
             group.create_task(self._stay_connected(), name="stay connected")
+
+    @property
+    def boot(self) -> str:
+        """Name of this process, new at each start."""
+        return self._presence.boot
 
     @property
     def connected(self) -> bool:
@@ -185,11 +180,6 @@ class Bus:
             if params is not None and (payload := self._intake.decoded(message, topic, data)) is not None:
                 result.append((params, payload))
         return result
-
-    @property
-    def invalid(self) -> int:
-        """Payloads that were dropped because they are not what the contract says."""
-        return self._intake.counters.invalid
 
     async def settled(self) -> None:
         """Wait until the broker has acknowledged every owned state."""
@@ -254,7 +244,7 @@ class Bus:
         self._trouble = trouble
 
     async def _one_connection(self) -> None:
-        link = Link(self._login, on_message=self._intake.put, will=self._will())
+        link = Link(self._login, on_message=self._intake.put, will=self._presence.will())
         again = self._announced
         try:
             await link.connect()
@@ -264,7 +254,7 @@ class Bus:
             if again:
                 self._check_not_replaced()
             self._link = link
-            self._owned.want(self._birth_topic, self._birth(ServiceState.ONLINE))
+            self._owned.want(self._presence.birth_topic, self._online())
             self._picture.set()
             self._trouble = ""
             logger.info("%s: online", self._login.client_id)
@@ -290,19 +280,21 @@ class Bus:
         A predecessor that is still there was evicted by this connection, comes back at once, and must find that it
         was replaced; mosquitto 2.0.11 does not tell it.
         """
-        await link.publish(self._birth_topic, self._birth(ServiceState.OFFLINE), retain=True)
+        await link.publish(
+            self._presence.birth_topic, self._presence.birth(ServiceState.OFFLINE), retain=True
+        )
         self._announced = True
 
     async def _look_around(self, link: Link) -> None:
         """Read everything retained up to the sentinel: what others say, and what stands on the own topics."""
         nonce = secrets.token_hex(8)
         self._intake.look_around(nonce)
-        mark = self.topics.full(self._mark)
+        mark = self._presence.mark_topic
         read = {reading.filter for reading in self._intake.readings}
         await link.subscribe(
             [
                 Subscription(mark, retained_too=False),
-                *(Subscription(f) for f in sorted({*self._own_filters, self._birth_topic, *read})),
+                *(Subscription(f) for f in sorted({*self._own_filters, self._presence.birth_topic, *read})),
                 *(Subscription(f, retained_too=False) for f in self._intake.command_filters),
             ]
         )
@@ -323,7 +315,7 @@ class Bus:
                     link.closed.result()
                 if not back.done() and self._intake.counters.received == before:
                     raise BusUnavailable(
-                        f"what the account {self._login.account!r} publishes on {self.topics.full(self._mark)} "
+                        f"what the account {self._login.account!r} publishes on {self._presence.mark_topic} "
                         "does not come back: may it read that? check the access list"
                     )
         finally:
@@ -369,26 +361,31 @@ class Bus:
                 )
                 self._link.give_up()
 
-    # --- birth and last will
+    # --- being there
 
-    def _birth(self, state: ServiceState) -> bytes:
-        return encode(
-            ServiceBirth(
-                state=state,
-                boot=self.boot,
-                since=datetime.now(UTC) if state is ServiceState.OFFLINE else self._since,
-                version=version("conche"),
-                host=socket.gethostname(),
-            )
-        )
+    def _online(self) -> bytes:
+        dropped, invalid = self._intake.inbox.dropped, self._intake.counters.invalid
+        return self._presence.birth(ServiceState.ONLINE, dropped=dropped, invalid=invalid)
 
-    def _will(self) -> Will:
-        return Will(self._birth_topic, self._birth(ServiceState.LOST))
+    async def _show_presence(self) -> None:
+        """Tell what had to be dropped, and send heartbeats."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            link = self._link
+            if link is None or not self._picture.is_set():
+                continue
+            self._owned.want(self._presence.birth_topic, self._online())
+            if self._beats:
+                await self._owned.settled()
+                if link is self._link and not link.closed.done():
+                    link.publish(self._presence.beat_topic, self._presence.beat())
 
     async def _say_goodbye(self, link: Link) -> None:
         if self._link is None or link.closed.done():
             return
-        goodbye = link.publish(self._birth_topic, self._birth(ServiceState.OFFLINE), retain=True)
+        goodbye = link.publish(
+            self._presence.birth_topic, self._presence.birth(ServiceState.OFFLINE), retain=True
+        )
         with suppress(TimeoutError, BusUnavailable):
             async with asyncio.timeout(1):
                 await goodbye

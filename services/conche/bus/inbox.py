@@ -1,11 +1,13 @@
 """What has come in and was not handled yet, bounded: a storm must not fill the memory.
 
-The drop rule: of a state or heartbeat the newest for each topic wins, and takes the place of the older one
-in the queue; a command that finds its part full is not taken, and its sender is told.
+The drop rule: of a state or heartbeat the newest for each topic wins. A state takes the place of the older one
+in the queue; a heartbeat, which says something of what came before it, goes to the end; a command
+that finds its part full is not taken, and its sender is told.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
+from itertools import count
 from typing import Final
 
 from .link import Incoming
@@ -23,23 +25,30 @@ class Inbox:
     def __init__(self, *, max_topics: int = MAX_TOPICS, max_commands: int = MAX_COMMANDS) -> None:
         self._max_topics = max_topics
         self._max_commands = max_commands
-        self._order: deque[str | Incoming] = deque()
-        self._states: dict[str, Incoming] = {}
+        self._queue: OrderedDict[str | int, Incoming] = OrderedDict()
+        """A state by its topic, a command by its number."""
         self._commands = 0
+        self._numbers = count()
         self._ready = asyncio.Event()
         self.replaced = 0
         self.dropped = 0
 
-    def put_state(self, message: Incoming) -> None:
-        """Take a state, heartbeat, reply or mark; the older one of its topic is forgotten."""
-        if message.topic in self._states:
+    def put_state(self, message: Incoming, *, late: bool = False) -> None:
+        """Take a state, heartbeat, reply or mark; the older one of its topic is forgotten.
+
+        Parameters
+        ----------
+        late
+            It says something about what was said before it, so it must not overtake that: a heartbeat.
+        """
+        if message.topic in self._queue:
             self.replaced += 1
-        elif len(self._states) >= self._max_topics:
+        elif len(self._queue) - self._commands >= self._max_topics:
             self.dropped += 1
             return
-        else:
-            self._order.append(message.topic)
-        self._states[message.topic] = message
+        self._queue[message.topic] = message
+        if late:
+            self._queue.move_to_end(message.topic)
         self._ready.set()
 
     def put_command(self, message: Incoming) -> bool:
@@ -48,22 +57,21 @@ class Inbox:
             self.dropped += 1
             return False
         self._commands += 1
-        self._order.append(message)
+        self._queue[next(self._numbers)] = message
         self._ready.set()
         return True
 
     def forget_states(self) -> None:
         """Forget the states: a new connection brings them all again. Commands stay."""
-        self._states.clear()
-        self._order = deque(entry for entry in self._order if isinstance(entry, Incoming))
+        for key in [key for key in self._queue if isinstance(key, str)]:
+            del self._queue[key]
 
     async def get(self) -> Incoming:
         """Return the next message, waiting for one."""
-        while not self._order:
+        while not self._queue:
             self._ready.clear()
             await self._ready.wait()
-        entry = self._order.popleft()
-        if isinstance(entry, str):
-            return self._states.pop(entry)
-        self._commands -= 1
-        return entry
+        key, message = self._queue.popitem(last=False)
+        if isinstance(key, int):
+            self._commands -= 1
+        return message

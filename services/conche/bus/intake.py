@@ -10,7 +10,16 @@ from typing import Any, Final, TypeVar
 from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder
 
-from conche.contract import COMMAND, SERVICE, SERVICE_MARK, Delivery, Message, Payload, ServiceBirth
+from conche.contract import (
+    COMMAND,
+    MESSAGES,
+    SERVICE,
+    SERVICE_MARK,
+    Delivery,
+    Message,
+    Payload,
+    ServiceBirth,
+)
 
 from .inbox import Inbox
 from .link import Incoming
@@ -24,6 +33,8 @@ TakeCommand = Callable[[Incoming], None]
 
 DELIVER_BURST: Final = 100
 """Messages handled before other tasks get their turn."""
+
+_HEARTBEATS: Final = tuple(message for message in MESSAGES if message.delivery is Delivery.HEARTBEAT)
 
 COMPLAINTS: Final = 10_000
 """Topics of which it is remembered that they were complained about."""
@@ -110,8 +121,10 @@ class Intake:
     def put(self, message: Incoming) -> None:
         """Take one message from the connection."""
         self.counters.received += 1
-        if COMMAND.match(self._topics.relative(message.topic)) is None:
-            self.inbox.put_state(message)
+        relative = self._topics.relative(message.topic)
+        if COMMAND.match(relative) is None:
+            late = any(heartbeat.match(relative) is not None for heartbeat in _HEARTBEATS)
+            self.inbox.put_state(message, late=late)
         elif not self.inbox.put_command(message) and self._on_busy is not None:
             self._on_busy(message)
 

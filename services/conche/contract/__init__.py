@@ -13,6 +13,7 @@ from .catalogue import (
     REPLY,
     SENDER,
     SERVICE,
+    SERVICE_BEAT,
     SERVICE_INSTANCE,
     SERVICE_MARK,
     SWEEP,
@@ -26,6 +27,7 @@ from .names import ACCOUNT_NAME, ALL, COMMAND_ID, NO_NAME, NameInvalid, check_na
 from .payloads import (
     NULL,
     Arguments,
+    Beat,
     Cure,
     DesiredConfig,
     Drift,
@@ -60,8 +62,8 @@ from .payloads import (
 __all__ = [
     "ACCOUNT_NAME", "ALL", "BIRTHS", "CLIENT_MARK", "COMMAND", "COMMAND_ID", "GROUP_SUMMARY", "MESSAGES",
     "NODE_DESIRED", "NODE_OBSERVED", "NODE_STATUS", "NO_NAME", "NULL", "REGISTRY", "REPLY", "SENDER", "SERVICE",
-    "SERVICE_INSTANCE", "SERVICE_MARK", "SWEEP", "SYNC_ACTIONS", "Arguments", "Cure", "Delivery", "DesiredConfig",
-    "Drift", "GroupSummary", "Health", "Inspect", "Inspection", "LastPush", "Maintenance", "Mark",
+    "SERVICE_BEAT", "SERVICE_INSTANCE", "SERVICE_MARK", "SWEEP", "SYNC_ACTIONS", "Arguments", "Beat", "Cure",
+    "Delivery", "DesiredConfig", "Drift", "GroupSummary", "Health", "Inspect", "Inspection", "LastPush", "Maintenance", "Mark",
     "Message", "NameInvalid", "NodeState", "NodeStatus", "Observed", "Outcome", "Payload", "PushKind",
     "Reach", "RegisteredNode", "Registry", "Rejection", "Reply", "Result", "Resync", "Service",
     "ServiceBirth", "ServiceState", "SetMaintenance", "SetStarted", "Sweep", "as_object", "check_name",

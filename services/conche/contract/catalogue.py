@@ -132,6 +132,10 @@ SERVICE_INSTANCE: Final = Message(
     "ServiceInstance", "service/{service}/{instance}", p.ServiceBirth, Delivery.STATE, tuple(Service), None,
     "Birth and last will of one instance of a service.",
 )  # fmt: skip
+SERVICE_BEAT: Final = Message(
+    "ServiceBeat", "service/{service}/{instance}/beat", p.Beat, Delivery.HEARTBEAT, tuple(Service), None,
+    "A service is here now, and what stands on its topics is what it says.",
+)  # fmt: skip
 SERVICE_MARK: Final = Message(
     "ServiceMark", "service/{service}/{instance}/mark", p.Mark, Delivery.MARK, tuple(Service), (),
     "A service's sentinel: behind it there is nothing retained that it has not seen.",
@@ -152,11 +156,11 @@ REPLY: Final = Message(
 
 MESSAGES: Final[tuple[Message[p.Payload], ...]] = (
     REGISTRY, NODE_DESIRED, NODE_OBSERVED, SWEEP, NODE_STATUS, GROUP_SUMMARY, SERVICE, SERVICE_INSTANCE,
-    SERVICE_MARK, CLIENT_MARK, COMMAND, REPLY,
+    SERVICE_BEAT, SERVICE_MARK, CLIENT_MARK, COMMAND, REPLY,
 )  # fmt: skip
 
 BIRTHS: Final = (SERVICE, SERVICE_INSTANCE)
-PER_SERVICE: Final = (SERVICE, SERVICE_INSTANCE, SERVICE_MARK)
+PER_SERVICE: Final = (SERVICE, SERVICE_INSTANCE, SERVICE_BEAT, SERVICE_MARK)
 """Messages whose topic begins with the service's own name: each service owns its own only."""
 
 SYNC_ACTIONS: Final[dict[str, type[p.Arguments]]] = {

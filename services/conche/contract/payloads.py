@@ -46,6 +46,17 @@ class ServiceBirth(Payload, frozen=True, kw_only=True):
     since: Time
     version: str = ""
     host: str = ""
+    dropped: Annotated[int, Meta(ge=0, description="messages that found the inbox full, since its start")] = 0
+    invalid: Annotated[
+        int, Meta(ge=0, description="messages that were not what the contract says, since its start")
+    ] = 0
+
+
+class Beat(Payload, frozen=True, kw_only=True):
+    """A service is here now: sent while everything that it owns stands on the broker as it wants it."""
+
+    boot: str
+    period_s: float
 
 
 class RegisteredNode(Payload, frozen=True, kw_only=True):

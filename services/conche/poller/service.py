@@ -29,7 +29,9 @@ PayloadT = TypeVar("PayloadT", bound=Payload)
 class Broker(Protocol):
     """What the poller needs of the bus."""
 
-    boot: str
+    @property
+    def boot(self) -> str:
+        """Name of this process."""
 
     async def run(self) -> None:
         """Stay connected."""

@@ -16,7 +16,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> RendererService:
     """Make the service."""
     # It tells of every file event; conche of each change.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    bus = Bus(settings.broker, service=Service.RENDERER)
+    bus = Bus(settings.broker, service=Service.RENDERER, beats=True)
     service = RendererService(bus=bus, settings=settings.renderer)
     answering = Answering(bus, root=settings.broker.root, groups=service.groups)
     bus.take_commands(FILTERS, answering.on_command, on_busy=answering.on_command)

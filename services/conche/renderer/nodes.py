@@ -71,11 +71,14 @@ class Nodes:
         Everything wrong.
     missing
         Whether there is no such file at all.
+    text
+        The file as it was read.
     """
 
     groups: dict[str, dict[str, Node]]
     problems: tuple[Problem, ...] = ()
     missing: bool = False
+    text: str | None = None
 
     def __iter__(self) -> Iterator[Node]:
         for group in self.groups.values():
@@ -113,7 +116,7 @@ def parse_nodes(text: str) -> Nodes:
     groups = reader.groups()
     reader.check_addresses(groups)
     reader.problems.sort(key=lambda problem: problem.line or 0)
-    return Nodes(groups, tuple(reader.problems))
+    return Nodes(groups, tuple(reader.problems), text=text)
 
 
 class _Reader:

@@ -16,7 +16,9 @@ PayloadT = TypeVar("PayloadT", bound=Payload)
 class Bus(Protocol):
     """What the renderer asks of the bus."""
 
-    boot: str
+    @property
+    def boot(self) -> str:
+        """Name of this process."""
 
     async def run(self) -> None:
         """Stay connected."""

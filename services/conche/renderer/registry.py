@@ -24,20 +24,24 @@ class RegistryKeeper:
         self._epochs = epochs
         self._last: Registry | None = None
 
-    def take(self, nodes: Nodes, *, published: Registry | None) -> Registry:
+    def take(
+        self, nodes: Nodes, *, last_good: Nodes | None = None, published: Registry | None = None
+    ) -> Registry:
         """Return the registry to publish; the epochs in it are on disk.
 
         Parameters
         ----------
         nodes
             What ``nodes.yaml`` says.
+        last_good
+            The last of it that a former process understood, where that is kept.
         published
-            What a former process published last, as the broker has it.
+            What a former process published last, as the broker has it; for where it is not.
         """
         if nodes.error is None:
             self._last = self._good(nodes)
         elif self._last is None:
-            self._last = self._taken_over(published)
+            self._last = self._good(last_good) if last_good is not None else self._taken_over(published)
         return replace(self._last, boot=self._boot, error=nodes.error)
 
     def _good(self, nodes: Nodes) -> Registry:

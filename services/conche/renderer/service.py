@@ -11,6 +11,7 @@ from conche.settings import Renderer
 from .answering import Groups
 from .epoch import EpochFile
 from .journal import Journal
+from .lastgood import LastGood
 from .nodes import FILE as NODES_FILE
 from .nodes import Node, Nodes, read_nodes
 from .publisher import Bus, Publisher
@@ -49,6 +50,7 @@ class RendererService:
         self._registry = RegistryKeeper(
             boot=bus.boot, epochs=EpochFile(settings.run_dir, policy=settings.on_registry_change)
         )
+        self._last_good = LastGood(settings.run_dir)
         self._publish = Publisher(bus)
         self._work = Worklist()
         self._journal = Journal()
@@ -96,9 +98,12 @@ class RendererService:
         """Publish the registry; where nodes.yaml can't be understood, nodes and configs stay as they are."""
         nodes = await asyncio.to_thread(read_nodes, self._rendering.files)
         published = None if self._nodes_known else self._publish.last_registry()
+        last_good = await self._last_good_for(nodes)
         # No nodes.yaml: the directory is away or being replaced, which says nothing about any config.
         self._nothing_there = nodes.missing
-        registry = await asyncio.to_thread(self._registry.take, nodes, published=published)
+        registry = await asyncio.to_thread(
+            self._registry.take, nodes, last_good=last_good, published=published
+        )
         self._publish.registry(registry)
         self._tell(nodes)
         if nodes.error is None:
@@ -106,8 +111,18 @@ class RendererService:
             self._work.set_nodes(nodes)
             self._publish.gone(nodes)
             self._finish_pass()
+        elif last_good is not None:
+            self._nodes_known = True
+            self._work.set_nodes(last_good)
         elif not self._nodes_known:
             self._publish.unknown(registry)
+
+    async def _last_good_for(self, nodes: Nodes) -> Nodes | None:
+        """Keep a file that was understood; in place of one that was not, return what a former process kept."""
+        if nodes.error is None:
+            await asyncio.to_thread(self._last_good.keep, nodes)
+            return None
+        return None if self._nodes_known else await asyncio.to_thread(self._last_good.load)
 
     def _tell(self, nodes: Nodes) -> None:
         """Log what is new about nodes.yaml."""
@@ -132,7 +147,8 @@ class RendererService:
         """Once everything is rendered, tell what was new, and forget what no node needs any more."""
         if not self._work:
             self._journal.tell()
-            self._publish.all_said()
+            if self._error is None:  # else nodes may be missing that are there
+                self._publish.all_said()
             self._rendering.files.keep(self._work.reads() | {NODES_FILE})
 
 

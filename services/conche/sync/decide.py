@@ -43,6 +43,8 @@ class View:
         A push other than an update in place is under way.
     connected
         The broker is there; without it nothing is begun.
+    unheard
+        Why nothing is begun, though it is known what the node should run: that may be old.
     unready
         Why there is no registry or desired config of a live renderer yet.
     blind
@@ -72,14 +74,15 @@ class View:
         latter, empty for the former.
     can_heal
         There is a config that last ran well here.
-    retry_s, heal_retry_s
-        How long back-off still forbids to try the desired revision again, or that which ran well [s].
+    retry_s, heal_retry_s, stop_retry_s
+        How long back-off still forbids to try the desired revision again, or that which ran well, or to stop [s].
     exits_s
         How long nothing may be done that can end the process: too many have ended lately [s].
     """
 
     pushing: bool = False
     connected: bool = True
+    unheard: str | None = None
     unready: str | None = None
     blind: str | None = None
     desired: DesiredConfig | None = None
@@ -97,6 +100,7 @@ class View:
     can_heal: bool = False
     retry_s: float = 0.0
     heal_retry_s: float = 0.0
+    stop_retry_s: float = 0.0
     exits_s: float = 0.0
 
 
@@ -169,6 +173,8 @@ def _switched_off(view: View, desired: DesiredConfig) -> Decision | None:
     if view.started:
         return None
     if state is NodeState.STARTED:
+        if view.stop_retry_s > 0:
+            return Decision(state, error=desired.error, waits=True)
         return _unless_exits(view, Decision(state, Action.STOP, desired.error))
     return Decision(NodeState.STOPPED, error=desired.error)
 
@@ -234,7 +240,10 @@ def _in_a_slot(view: View, decision: Decision) -> Decision:
 
 
 def _unless_exits(view: View, decision: Decision) -> Decision:
-    """Return a decision that too many exits, or a lost broker, may delay."""
+    """Return a decision that too many exits, a lost broker or an unheard renderer may delay."""
+    if view.unheard is not None:
+        words = "; ".join(filter(None, (decision.error, view.unheard)))
+        return Decision(decision.state, error=words, held=decision.held)
     if view.exits_s > 0:
         return Decision(decision.state, error=decision.error, held=decision.held, waits=True)
     if not view.connected:

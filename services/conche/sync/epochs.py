@@ -38,40 +38,36 @@ def restore(
         node.maintenance = UNKNOWN_PAST
 
 
-def enter_epoch(node: Node, entry: RegisteredNode, *, heard: bool = False) -> bool:
+def enter_epoch(node: Node, entry: RegisteredNode) -> bool:
     """Bring a node into the epoch of its registry entry, unless a push is under way.
+
+    A switch that an operator set while the epoch waited for a push is what he wants in it.
 
     Parameters
     ----------
     node
         To be brought.
     entry
-        What the registry says of it.
-    heard
-        Whether the renderer said so just now; what is found on the broker may be of an epoch left long ago.
+        What the registry of a live renderer says of it.
 
     Returns
     -------
     bool
         Whether the epoch was new to it.
     """
-    if node.push is not None or (is_past(node, entry) and not heard):
+    if node.push is not None:
         return False
     if (node.entry.host, node.entry.port) != (entry.host, entry.port):
         node.seen = node.observed = None  # of another machine
     node.entry = entry
     if node.epoch == entry.epoch:
+        node.next_started = node.next_maintenance = None
         return False
     node.was_started = node.started if node.started is not None else node.was_started
-    node.leave_epoch(entry.epoch)
-    node.started = None
-    node.maintenance = NEW_EPOCH
+    node.epoch = entry.epoch
+    node.started, node.next_started = node.next_started, None
+    node.maintenance, node.next_maintenance = node.next_maintenance or NEW_EPOCH, None
     return True
-
-
-def is_past(node: Node, entry: RegisteredNode) -> bool:
-    """Return whether a registry entry is of an epoch that the node has left: an old message."""
-    return entry.epoch in node.past_epochs
 
 
 def adopted(*, was_started: bool, interrupted: bool, seen: Snapshot | None, registered: bool) -> bool | None:

@@ -53,7 +53,11 @@ def restarted(node: Node) -> Result | None:
         return _held(node, "forgotten")
     if not node.started:
         return Result(ok=False, outcome=Outcome.SKIPPED, error="it is to be stopped; start it first")
-    return _running_as_desired(node)
+    result = _running_as_desired(node)
+    if result is not None and result.ok and node.resync_lost:
+        words = "it runs as desired, but its worker was ended meanwhile: say resync again if it must be new"
+        return fulfilled(node, Outcome.FAILED, words)
+    return result
 
 
 def _running_as_desired(node: Node) -> Result | None:

@@ -13,11 +13,14 @@ from .batches import GO, Batches
 from .cures import Ignored
 from .decide import BUSY_PATIENCE_S, Decision, View, decide
 from .node import Node, forbid_in_maintenance
-from .picture import Sources
+from .picture import UNHEARD, Sources
 from .proven import ProvenConfigs
 from .rejections import RefusedValues, of_revision
 from .slots import Slots
 from .status import base_paths
+
+BEGINNING_S: Final = 10.0
+"""So long after a worker's start it is likely that what is not known yet is on its way [s]."""
 
 TIMER_LONGEST_S: Final = 30.0
 """A wall clock may step while a timer runs: look again at least this often [s]."""
@@ -69,6 +72,7 @@ class Judge:
         self._group = group
         self._sources = group.sources
         self._settle_s = settle_s
+        self._began = _now()
 
     def decide(self, node: Node, *, pushing: bool | None = None, patient: bool = True) -> Decision:
         """Decide about a node.
@@ -85,7 +89,8 @@ class Judge:
         return decide(
             View(
                 pushing=node.restarting if pushing is None else pushing,
-                connected=self._bus.connected and node.doubt_until <= now,
+                connected=self._bus.connected,
+                unheard=None if node.confirmed else UNHEARD,
                 unready=self._unready(node),
                 blind=self._sources.blind(node.observed),
                 desired=desired,
@@ -94,7 +99,7 @@ class Judge:
                 last_state=node.state,
                 maintenance=node.maintenance.on,
                 started=node.started,
-                forced=node.forced and not _expired(node),
+                forced=node.forced,
                 rejected=of_revision(node, desired) if desired else None,
                 refused=self._group.refused.of(node, desired) if desired else {},
                 turn=self._group.batches.turn(node.name, revision) if revision else GO,
@@ -105,6 +110,7 @@ class Judge:
                 and node.proven in self._group.proven,
                 retry_s=node.backoff.wait(revision, now) if patient else 0.0,
                 heal_retry_s=node.heal_backoff.wait(node.proven, now) if patient else 0.0,
+                stop_retry_s=node.stop_backoff.wait(None, now) if patient else 0.0,
                 exits_s=node.exits.wait(now),
             )
         )
@@ -130,6 +136,7 @@ class Judge:
         return max(
             node.backoff.wait(node.desired.revision if node.desired else None, now),
             node.heal_backoff.wait(node.proven, now),
+            node.stop_backoff.wait(None, now),
             node.exits.wait(now),
         )
 
@@ -154,6 +161,14 @@ class Judge:
         if not self._bus.connected:
             raise WriteForbidden("the broker is away")
 
+    def about_to_know(self, node: Node) -> bool:
+        """Return whether what is missing for a decision about a node will be there soon."""
+        if not node.confirmed and self._sources.speaks_for(node.desired):
+            return True
+        if node.seen is not None:
+            return False
+        return self.may_look(node) or _now() - self._began < BEGINNING_S
+
     def epoch_is_current(self, node: Node) -> bool:
         """Return whether a node is in the epoch of its registry entry."""
         entry = self._sources.entry(node.name)
@@ -161,9 +176,13 @@ class Judge:
 
     def learn(self, node: Node) -> None:
         """Take note of what time alone brings: a confirmed renderer, and a config that has proven itself."""
-        if not node.confirmed and self._sources.confirms(node.desired):
+        if not node.confirmed and node.said and self._sources.speaks_for(node.desired):
             node.confirmed = True
+        if node.forced and node.push is None and _expired(node):
+            node.forced = False
         seen, desired = node.seen, node.desired
+        if seen is not None and seen.idle and node.started is False and node.push is None:
+            node.problem = None
         if seen is None or seen.running is None or desired is None:
             return
         if seen.running.revision != desired.revision:
@@ -171,7 +190,8 @@ class Judge:
         if seen.body is not None:
             node.seen = replace(seen, body=None)  # the desired config says the same
         if node.push is None and node.running_since is not None:
-            node.problem = None
+            if node.started is not False:
+                node.problem = None
             if _now() - node.running_since >= self._settle_s:
                 node.proven = desired.revision
         if node.proven == desired.revision:
@@ -180,7 +200,7 @@ class Judge:
     def look_again_s(self, node: Node) -> float | None:
         """Return after how long time alone may change the decision about a node [s], or None."""
         now = _now()
-        waits = [self.retry_s(node), node.doubt_until - now]
+        waits = [self.retry_s(node)]
         if node.busy_since is not None:
             waits.append(node.busy_since + BUSY_PATIENCE_S - now)
         if node.running_since is not None:
@@ -193,7 +213,7 @@ class Judge:
     def _unready(self, node: Node) -> str | None:
         if node.push is None and not self.epoch_is_current(node):
             return "a new epoch begins"
-        return self._sources.unready(confirmed=node.confirmed)
+        return None if node.confirmed else self._sources.unready(node.desired)
 
 
 def _expired(node: Node) -> bool:

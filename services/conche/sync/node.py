@@ -28,9 +28,6 @@ from .records import NodeRecord, PushStep
 MAX_REJECTIONS: Final = 20
 """Rejections remembered for a node; the oldest go."""
 
-MAX_PAST_EPOCHS: Final = 10
-"""Epochs remembered as left behind; more than a broker's saved messages can span."""
-
 BY_CONCHE: Final = "conche"
 
 
@@ -45,7 +42,6 @@ class Node:
     name: str
     entry: RegisteredNode
     epoch: str = ""
-    past_epochs: list[str] = field(default_factory=list)
     started: bool | None = None
     was_started: bool = False
     maintenance: Maintenance = field(default_factory=lambda: Maintenance(on=True, by=BY_CONCHE))
@@ -53,14 +49,18 @@ class Node:
     rejected: list[Rejection] = field(default_factory=list)
     backoff: Backoff = field(default_factory=Backoff)
     heal_backoff: Backoff = field(default_factory=Backoff)
+    stop_backoff: Backoff = field(default_factory=Backoff)
     exits: Exits = field(default_factory=Exits)
     cures: Cures = field(default_factory=Cures)
+    next_started: bool | None = None
+    next_maintenance: Maintenance | None = None
+    """Switches set while a new epoch waits for the end of a push."""
 
     desired: DesiredConfig | None = None
-    doubt_until: float = float("-inf")
-    """The desired config was found on the broker and may be old: nothing is begun on it until then [s]."""
+    said: bool = False
+    """Whether the desired config was heard from a renderer; one that was only found may be old."""
     confirmed: bool = False
-    """Whether the desired config, at some time, was a live renderer's."""
+    """Whether, at some time, it was heard from one that was there: before that nothing is begun."""
     observed: Observed | None = None
     seen: Snapshot | None = None
     busy_since: float | None = None
@@ -77,6 +77,8 @@ class Node:
     forced: bool = False
     forced_until: datetime | None = None
     """When the command that forces a restart expires."""
+    resync_lost: bool = False
+    """Whether an earlier worker was killed in the middle of a resync: nobody knows if it killed the process."""
     problem: str | None = None
     """What went wrong with the last push, until another goes well or something else is desired."""
     in_flight: str | None = None
@@ -139,16 +141,33 @@ class Node:
         self.changed.set()
         self.changed = asyncio.Event()
 
+    def backoff_for(self, kind: PushKind) -> Backoff:
+        """Return the back-off that pushes of a kind heed."""
+        match kind:
+            case PushKind.STOP:
+                return self.stop_backoff
+            case PushKind.HEAL:
+                return self.heal_backoff
+        return self.backoff
+
+    def begin_anew(self) -> None:
+        """Forget every back-off: somebody wants something of the node now."""
+        for backoff in (self.backoff, self.heal_backoff, self.stop_backoff):
+            backoff.forget()
+
     def record(self, *, now: float, wall: datetime) -> NodeRecord:
         """Return what must not be forgotten, at a monotonic time [s] and by the wall clock."""
         wait_s = self.backoff.wait(self.backoff.revision, now)
         return NodeRecord(
             epoch=self.epoch,
-            past_epochs=self.past_epochs,
             started=self.started,
             was_started=self.was_started,
             maintenance=self.maintenance,
+            next_started=self.next_started,
+            next_maintenance=self.next_maintenance,
             push=self.push,
+            forced=self.forced,
+            forced_until=self.forced_until,
             proven=self.proven,
             rejected=self.rejected,
             attempts=self.backoff.attempts,
@@ -161,25 +180,24 @@ class Node:
     def restore(self, record: NodeRecord, *, now: float, wall: datetime) -> None:
         """Take what an earlier worker remembered; a push that it was killed in does not count as an attempt."""
         self.epoch = record.epoch
-        self.past_epochs = list(record.past_epochs)
         self.started = record.started
         self.was_started = record.was_started
         self.maintenance = record.maintenance
+        self.next_started = record.next_started
+        self.next_maintenance = record.next_maintenance
         self.proven = record.proven
         self.rejected = list(record.rejected)
-        self.interrupted = record.push is not None and record.push.kind is not PushKind.STOP
         wait_s = (record.retry_at - wall).total_seconds() if record.retry_at else 0.0
         self.backoff.resume(attempts=record.attempts, revision=record.attempted, wait_s=wait_s, now=now)
-        if record.push is not None:
-            self.backoff.uncount(now)
         self.exits.resume([_age(at, wall) for at in record.exits], now)
         self.cures.resume({path: _age(at, wall) for path, at in record.cures.items()}, now)
-
-    def leave_epoch(self, new: str) -> None:
-        """Leave the present epoch for a new one."""
-        if self.epoch:
-            self.past_epochs = [*self.past_epochs, self.epoch][-MAX_PAST_EPOCHS:]
-        self.epoch = new
+        restarting = record.push is not None and record.push.kind is not PushKind.UPDATE
+        # Whether a restart that was under way has killed can't be told: a second one might follow.
+        self.forced, self.forced_until = record.forced and not restarting, record.forced_until
+        self.resync_lost = record.forced and restarting
+        if record.push is not None:
+            self.interrupted = record.push.kind is not PushKind.STOP
+            self.backoff_for(record.push.kind).uncount(now)
 
 
 def _age(at: datetime, wall: datetime) -> float:

@@ -22,6 +22,8 @@ STALE_PERIODS: Final = 3.0
 MAX_RENDERERS: Final = 4
 """Renderers whose registry is remembered until it is clear which of them is there."""
 
+UNHEARD: Final = "nothing is begun before the renderer is heard: what stands on the broker may be old"
+
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
@@ -38,6 +40,10 @@ class _Heard:
 class Sources:
     """What one group's worker knows of renderer and pollers.
 
+    What is found on the broker at a connection may be older than what its owner has, where the broker came back
+    with an old store. It counts once the renderer's heartbeat is heard on that connection, which says that all
+    that stands there is as the renderer wants it.
+
     Parameters
     ----------
     group
@@ -52,13 +58,17 @@ class Sources:
         self._heard: _Heard | None = None
         self._now = 0.0
         self._last: tuple[object, ...] = ()
-        self._registries: dict[str, Registry] = {}
-        """The last registry of each renderer that was heard of lately, by boot."""
-        self.registry_heard = False
-        """Whether the registry was heard from its renderer, and not found on the broker."""
+        self._said: dict[str, Registry] = {}
+        """The last registry that was heard of each renderer, by boot."""
+        self._found: dict[str, Registry] = {}
+        """The same, of those that were only found."""
 
-    def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None, *, heard: bool) -> None:
-        """Take that renderer or poller came or went.
+    def on_disconnection(self) -> None:
+        """Take that the broker is away: what was found there and not confirmed counts no more."""
+        self._found.clear()
+
+    def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None, *, heard: bool) -> bool:
+        """Take that renderer or poller came or went; return whether another registry is to be followed.
 
         Parameters
         ----------
@@ -68,11 +78,12 @@ class Sources:
         if params["service"] == Service.RENDERER:
             if birth is not None and self._succeeds(birth, heard=heard):
                 self._renderer = birth
-                self._pick_registry(heard=False)
+                return self._pick_registry()
         elif birth is None:
             self._pollers.pop(params["instance"], None)
         else:
             self._pollers[params["instance"]] = birth
+        return False
 
     def _succeeds(self, birth: ServiceBirth, *, heard: bool) -> bool:
         """Return whether a renderer's birth is news, and not an old one or the last will of a predecessor."""
@@ -83,25 +94,37 @@ class Sources:
             return birth.state is ServiceState.ONLINE
         return birth.since > before.since
 
-    def on_registry(self, registry: Registry | None, *, heard: bool) -> bool:
-        """Take a registry; return whether it is to be followed. An absent one changes nothing."""
-        if registry is None:
-            return False
-        self._registries[registry.boot] = registry
-        while len(self._registries) > MAX_RENDERERS:
-            del self._registries[next(iter(self._registries))]
-        return self._pick_registry(heard=heard)
+    def on_registry(self, registry: Registry, *, heard: bool) -> bool:
+        """Take a registry; return whether another one is to be followed."""
+        self._found.pop(registry.boot, None)
+        kept = self._said if heard else self._found
+        kept[registry.boot] = registry
+        while len(kept) > MAX_RENDERERS:
+            del kept[next(iter(kept))]
+        return self._pick_registry()
 
-    def _pick_registry(self, *, heard: bool) -> bool:
-        """Follow the registry of the renderer that is there; before it is known, whichever there is."""
-        boot = self._renderer.boot if self._renderer is not None else None
-        found = self._registries.get(boot or "")
-        if found is None and self.registry is None and self._registries:
-            found = next(reversed(self._registries.values()))
+    def on_beat(self, boot: str) -> bool:
+        """Take that the renderer is there and what was found of it is what it says; return as `on_registry`."""
+        if self._renderer is None or self._renderer.boot != boot:
+            return False
+        registry = self._found.pop(boot, None)
+        if registry is not None:
+            self._said[boot] = registry
+        return self._pick_registry()
+
+    def _pick_registry(self) -> bool:
+        """Follow the registry of the renderer that is there; one that was found will do for a beginning."""
+        boot = self._renderer.boot if self._renderer is not None else ""
+        found = self._said.get(boot)
+        if found is None and not self._follows_said():
+            found = self._found.get(boot) or next(iter(reversed(self._found.values())), None)
         if found is None or found is self.registry:
             return False
-        self.registry, self.registry_heard = found, heard
+        self.registry = found
         return True
+
+    def _follows_said(self) -> bool:
+        return self.registry is not None and self._said.get(self.registry.boot) is self.registry
 
     def on_sweep(self, params: Mapping[str, str], sweep: object, now: float) -> None:
         """Take a poller's heartbeat, heard at a monotonic time [s]."""
@@ -128,7 +151,11 @@ class Sources:
             and self._renderer.boot == self.registry.boot
         )
 
-    def confirms(self, desired: DesiredConfig | None) -> bool:
+    def renderer_sure(self) -> bool:
+        """Return whether, moreover, the registry was heard from it and is not an old message of the broker."""
+        return self.renderer_lives() and self._follows_said()
+
+    def speaks_for(self, desired: DesiredConfig | None) -> bool:
         """Return whether a desired config is that of a renderer that is there."""
         return (
             desired is not None
@@ -137,13 +164,14 @@ class Sources:
             and desired.boot == self.registry.boot
         )
 
-    def unready(self, *, confirmed: bool) -> str | None:
-        """Return why a node can't be judged yet, or None; once confirmed, a renderer may come and go."""
-        if confirmed:
-            return None
+    def unready(self, desired: DesiredConfig | None) -> str | None:
+        """Return why a node can't be judged yet of which no desired config was ever confirmed, or None."""
         if not self.renderer_lives():
             return "the renderer is not there, so nobody knows what it should run"
-        return "the renderer has not said yet what it should run"
+        if not self.speaks_for(desired):
+            trouble = f" ({self.registry.error})" if self.registry and self.registry.error else ""
+            return f"the renderer has not said yet what it should run{trouble}"
+        return None
 
     def blind(self, observed: Observed | None) -> str | None:
         """Return why what is known of a node can't be trusted, or None."""

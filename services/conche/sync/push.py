@@ -12,6 +12,7 @@ from conche.kotekan.addresses import AddressMap
 from conche.kotekan.blocks import updatable_blocks, values
 from conche.kotekan.client import Reader, Writer
 from conche.kotekan.connection import Address, Connection
+from conche.kotekan.differences import differences
 from conche.kotekan.errors import (
     KotekanClosed,
     KotekanConflict,
@@ -21,12 +22,16 @@ from conche.kotekan.errors import (
     KotekanRejected,
     KotekanUnreachable,
 )
-from conche.kotekan.revision import FingerprintCache, revision
+from conche.kotekan.revision import FingerprintCache, parse_config, revision
 from conche.kotekan.snapshot import Snapshot, look
 from conche.settings import Kotekan, Sync
 
+from .cures import Ignored
 from .decide import Action, Decision, Queue
 from .node import Node
+
+SHOWN_PATHS: Final = 3
+"""Differing paths in the words of a push that failed; the status has more."""
 
 RETRY_S: Final = 0.05
 """Between two tries to reach a process that is just coming up; it listens within 10 ms of its start [s]."""
@@ -58,6 +63,8 @@ class Pusher:
         Returns what to do about a node, back-off and the push itself left aside.
     proven_config
         Returns a config that ran well, by revision.
+    ignored
+        Paths that a node may rewrite by itself.
     """
 
     settings: Sync
@@ -67,6 +74,7 @@ class Pusher:
     gate: Callable[[Node], None]
     decide_again: Callable[[Node], Decision]
     proven_config: Callable[[str], bytes | None]
+    ignored: Ignored
 
     async def connect(self, node: Node) -> Connection:
         """Open a connection to a node.
@@ -107,7 +115,7 @@ class Pusher:
         PushFailed
             It did not work; what the node refused is remembered in it.
         StateMoved
-            Somebody else changed the node meanwhile.
+            Nothing was written: something else is wanted by now.
         WriteForbidden
             The gate shut on the way.
         KotekanError
@@ -194,7 +202,7 @@ class Pusher:
             raise
         connection.close()
         if snapshot.running is not None:
-            raise StateMoved("somebody else started it")
+            raise PushFailed("its process was ended and the next one runs already: something else starts it")
         return None
 
     # --- start
@@ -213,12 +221,12 @@ class Pusher:
             with self._sending(node, "POST /start"):
                 await self._writer(node, connection).start(config, timeout=self.settings.start_timeout_s)
         except KotekanConflict:
-            raise StateMoved("it runs already") from None
+            raise PushFailed("it says that it runs already: something else starts it") from None
         except KotekanRejected as error:
             self._reject_revision(node, wanted, error.words)
             await self._wait_death(node, connection)
             raise PushFailed(f"rejected: {error.words}") from None
-        await self._settle(node, wanted, connection)
+        await self._settle(node, wanted, config, connection)
 
     async def _wait_death(self, node: Node, connection: Connection) -> None:
         """Wait for the end of a process that has said that it will end: nothing may be sent to it any more."""
@@ -230,13 +238,13 @@ class Pusher:
         node.exits.count(_now())
         node.saw(Snapshot(Reach.REFUSED, error="its process has ended, the next is not up yet"), _now())
 
-    async def _settle(self, node: Node, wanted: str, connection: Connection) -> None:
+    async def _settle(self, node: Node, wanted: str, config: bytes, connection: Connection) -> None:
         """Read back now and after the settle time: a 200 from /start is not success."""
         try:
-            self._check_runs(await self.look(node, connection), wanted)
+            self._check_runs(await self.look(node, connection), wanted, config)
             ended = await connection.wait_closed(timeout=self.settings.settle_s)
             if not ended:
-                self._check_runs(await self.look(node, connection), wanted)
+                self._check_runs(await self.look(node, connection), wanted, config)
         except KotekanClosed:
             ended = True
         if ended:
@@ -246,10 +254,24 @@ class Pusher:
             raise PushFailed(words)
         node.proven = wanted
 
-    def _check_runs(self, snapshot: Snapshot, wanted: str) -> None:
-        found = snapshot.running.revision if snapshot.running else "nothing"
-        if found != wanted:
-            raise PushFailed(f"it was given {wanted} and runs {found}")
+    def _check_runs(self, snapshot: Snapshot, wanted: str, config: bytes) -> None:
+        if snapshot.running is None:
+            raise PushFailed(f"it was given {wanted} and runs nothing")
+        if snapshot.running.revision == wanted:
+            return
+        found = self._unlike(config, snapshot)
+        if found:
+            raise PushFailed(
+                f"it was given {wanted} and runs {snapshot.running.revision}: {'; '.join(found[:SHOWN_PATHS])}; "
+                "paths that its stages rewrite belong into the group's ignore:"
+            )
+
+    def _unlike(self, config: bytes, snapshot: Snapshot) -> list[str]:
+        """Return where a running node differs from a config, but for paths that are to be ignored."""
+        if snapshot.body is None:
+            return ["it can't be compared"]
+        found = differences(as_object(config), parse_config(snapshot.body))
+        return [str(d) for d in found if d.endpoint is not None or not self.ignored.covers(d.path)]
 
     def _reject_revision(self, node: Node, wanted: str, words: str) -> None:
         """Remember a rejection, unless the node has run this very config: then the node is sick, not the config."""
@@ -270,7 +292,7 @@ class Pusher:
         missed = [e for e in endpoints if live.get(e) != desired.updatable.get(e)]
         if missed:
             raise PushFailed(f"it took the values of {', '.join(missed)} and runs others")
-        if snapshot.running is not None and snapshot.running.revision == desired.revision:
+        if not self._unlike(bytes(desired.config), snapshot):
             node.proven = desired.revision
 
     async def _post(

@@ -50,8 +50,12 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     attempted: str | None = None
     """Revision that the attempts were made for."""
     retry_at: Time | None = None
-    past_epochs: list[str] = field(default_factory=list)
-    """Epochs left behind: a broker that comes back with old messages must not bring one back."""
+    next_started: bool | None = None
+    next_maintenance: Maintenance | None = None
+    """Switches for an epoch that waits for the end of a push."""
+    forced: bool = False
+    forced_until: Time | None = None
+    """A resync that is still to be done, or under way, and when its command expires."""
     exits: list[Time] = field(default_factory=list)
     """The latest ends of its processes."""
     cures: dict[str, Time] = field(default_factory=dict)

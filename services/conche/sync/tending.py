@@ -146,10 +146,9 @@ class Tender:
         node.push = PushStep(id=secrets.token_hex(4), kind=kind, at=at, revision=revision)
         node.last_push = LastPush(kind=kind, at=at, revision=revision)
         node.problem = None
-        if kind is PushKind.HEAL:
-            node.heal_backoff.begin(node.proven, now)
-        elif kind is not PushKind.STOP:
-            node.backoff.begin(revision, now)
+        node.backoff_for(kind).begin(revision, now)
+        if kind not in (PushKind.STOP, PushKind.UPDATE):
+            node.resync_lost = False
         self._push_begins(node)
         self._refresh(node)
         return kind
@@ -166,12 +165,10 @@ class Tender:
         node.tried = counted
         if push is None:
             return
-        if (
-            push.kind is not PushKind.UPDATE
-        ):  # a resync that came during an update in place is still to be done
+        if push.kind is not PushKind.UPDATE:  # else a resync that came meanwhile is still to be done
             node.forced = False
         if not counted:
-            (node.heal_backoff if push.kind is PushKind.HEAL else node.backoff).uncount(now)
+            node.backoff_for(push.kind).uncount(now)
         node.last_push = LastPush(
             kind=push.kind,
             at=push.at,

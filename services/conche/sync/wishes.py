@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from conche.bus import Bus, Incoming
@@ -39,6 +39,9 @@ IN_FLIGHT_PATIENCE_S: Final = 5.0
 MAX_EARLY: Final = 1_000
 """Commands held until a worker that has just come up knows its nodes; a guess."""
 
+MAX_RUNNING: Final = 1_000
+"""Commands of one group that are being carried out; a guess, as that of the inbox."""
+
 REMEMBERED_RESTARTS: Final = 5_000
 """Ids of restarts kept in the group's file."""
 
@@ -56,6 +59,9 @@ class Group(Protocol):
 
     def is_at_rest(self, node: Node) -> bool:
         """Return whether nothing is being done about a node, nor about to be."""
+
+    def epoch_is_current(self, node: Node) -> bool:
+        """Return whether a node is in the epoch of its registry entry."""
 
     def lift(self, node: Node) -> None:
         """Forget why a node's desired config is not given to it."""
@@ -80,6 +86,7 @@ class Wishes:
         self._root = root
         self._restarts: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._answers: Answers
+        self._running: set[asyncio.Task[None]] = set()
         self._early: list[Incoming] | None = []
         """Commands that came before the worker knew its nodes; None once it does."""
 
@@ -119,9 +126,12 @@ class Wishes:
         group = self._worker.group
         if envelope.group == ALL and envelope.node not in (ALL, *self._worker.nodes):
             return  # another group's node, or nobody's: the renderer knows
-        if self._answers.is_repeated(envelope):
+        if len(self._running) >= MAX_RUNNING:
+            self.on_busy(message)
             return
         try:
+            if self._answers.is_repeated(envelope):
+                return
             command = read_command(
                 message, envelope, root=self._root, actions=SYNC_ACTIONS, now=datetime.now(UTC)
             )
@@ -131,9 +141,11 @@ class Wishes:
             self._answers.refuse(envelope, group=group, why=str(refused))
             return
         logger.info("%s: %s of %s/%s", command.by, envelope.action, group, envelope.node)
-        self._worker.tasks.create_task(
+        task = self._worker.tasks.create_task(
             self._carry_out(command, targets), name=f"{envelope.action} {group}/{envelope.node}"
         )
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def _hold(self, message: Incoming) -> None:
         if self._early is not None and len(self._early) < MAX_EARLY:
@@ -199,15 +211,18 @@ class Wishes:
             reason=wish.reason,
             until=wish.until if wish.maintenance else None,
         )
-        before = {node: node.maintenance for node in targets}
+        before = {node: (node.maintenance, node.next_maintenance) for node in targets}
         for node in targets:  # at once: the gate reads it before every request
             node.maintenance = switch
-            node.backoff.forget()
+            node.next_maintenance = None if self._worker.epoch_is_current(node) else switch
+            node.forced = node.forced and not switch.on
+            node.begin_anew()
         try:
             await self._worker.recorder.save()
         except RecordsLost:
-            for node in targets:
-                node.maintenance = switch if switch.on else before[node]  # the safe side
+            if not switch.on:  # what is on stays on: the safe side
+                for node in targets:
+                    node.maintenance, node.next_maintenance = before[node]
             raise
         for node in targets:
             self._worker.refresh(node)
@@ -218,15 +233,16 @@ class Wishes:
         return {node.key: _switched(node, switch) for node in targets}
 
     async def _set_started(self, wish: SetStarted, targets: list[Node]) -> dict[str, Result]:
-        before = {node: node.started for node in targets}
+        before = {node: (node.started, node.next_started) for node in targets}
         for node in targets:
             node.started = wish.started
-            node.backoff.forget()
+            node.next_started = None if self._worker.epoch_is_current(node) else wish.started
+            node.begin_anew()
         try:
             await self._worker.recorder.save()
         except RecordsLost:
             for node in targets:
-                node.started = before[node]
+                node.started, node.next_started = before[node]
             raise
         for node in targets:
             self._worker.refresh(node)
@@ -234,27 +250,42 @@ class Wishes:
 
     async def _resync(self, command: Command, targets: list[Node]) -> dict[str, Result]:
         envelope = command.envelope
-        if envelope.id is not None:
-            key = (envelope.user, envelope.id)
-            if key in self._restarts:
-                return await self._await_all(targets, restarted)
-            self._restarts[key] = None
-            if len(self._restarts) > REMEMBERED_RESTARTS:
-                self._restarts.popitem(last=False)
-            await self._worker.recorder.save()
-        for node in targets:
-            if node.maintenance.on or not node.started:
-                continue
-            self._worker.lift(node)
+        key = (envelope.user, envelope.id) if envelope.id is not None else None
+        if key in self._restarts:
+            return await self._await_all(targets, restarted)
+        restarting = [node for node in targets if node.started and not node.maintenance.on]
+        for node in restarting:
             node.forced = not node.restarting  # a push that is under way is joined
-            node.forced_until = command.arguments.expires_at
+            node.forced_until = _until(command)
+        try:
+            await self._remember_restart(key)
+        except RecordsLost:
+            for node in restarting:
+                node.forced = False
+            raise
+        for node in restarting:
+            self._worker.lift(node)
             self._worker.refresh(node)
-        results = await self._await_all(targets, restarted)
-        for node in targets:  # what was not done is forgotten: it must not come as a surprise later
+        results = await self._await_all(targets, restarted, meanwhile="it is given up")
+        for node in restarting:  # what was not done is forgotten: it must not come as a surprise later
             if node.push is None and not results[node.key].ok:
                 node.forced = False
                 self._worker.refresh(node)
+        self._worker.recorder.ask()
         return results
+
+    async def _remember_restart(self, key: tuple[str, str] | None) -> None:
+        """Have the id of a resync on disk, and with it which nodes are to be restarted for it."""
+        if key is not None:
+            self._restarts[key] = None
+            if len(self._restarts) > REMEMBERED_RESTARTS:
+                self._restarts.popitem(last=False)
+        try:
+            await self._worker.recorder.save()
+        except RecordsLost:
+            if key is not None:
+                self._restarts.pop(key, None)
+            raise
 
     async def _inspect(self, node: Node, wish: Inspect) -> Result:
         loop = asyncio.get_running_loop()
@@ -281,13 +312,20 @@ class Wishes:
     # --- waiting
 
     async def _await_all(
-        self, targets: list[Node], result_of: Callable[[Node], Result | None]
+        self,
+        targets: list[Node],
+        result_of: Callable[[Node], Result | None],
+        *,
+        meanwhile: str = "it goes on",
     ) -> dict[str, Result]:
         deadline = asyncio.get_running_loop().time() + ANSWER_WITHIN_S
-        results = await asyncio.gather(*(self._await(node, result_of, deadline) for node in targets))
+        late = f"not done after {ANSWER_WITHIN_S:g} s, {meanwhile}"
+        results = await asyncio.gather(*(self._await(node, result_of, deadline, late) for node in targets))
         return {node.key: result for node, result in zip(targets, results, strict=True)}
 
-    async def _await(self, node: Node, result_of: Callable[[Node], Result | None], deadline: float) -> Result:
+    async def _await(
+        self, node: Node, result_of: Callable[[Node], Result | None], deadline: float, late: str
+    ) -> Result:
         try:
             async with asyncio.timeout_at(deadline):
                 while True:
@@ -295,7 +333,10 @@ class Wishes:
                         return result
                     await node.changed.wait()
         except TimeoutError:
-            return fulfilled(node, Outcome.FAILED, f"not done after {ANSWER_WITHIN_S:g} s, goes on")
+            under_way = node.push is not None
+            return fulfilled(
+                node, Outcome.FAILED, f"{late}{', but for the push under way' if under_way else ''}"
+            )
 
 
 def _check_until(command: Command) -> None:
@@ -304,6 +345,12 @@ def _check_until(command: Command) -> None:
         raise CommandRefused(
             f"until is {until.isoformat()}, which is over: it is {datetime.now(UTC).isoformat()} here"
         )
+
+
+def _until(command: Command) -> datetime:
+    """Return until when a node may be restarted for a command: no later than it is answered."""
+    answered = datetime.now(UTC) + timedelta(seconds=ANSWER_WITHIN_S)
+    return min(command.arguments.expires_at or answered, answered)
 
 
 async def _until_nothing_in_flight(node: Node) -> None:

@@ -15,13 +15,13 @@ from conche.contract import (
     NODE_STATUS,
     REGISTRY,
     SERVICE,
+    SERVICE_BEAT,
     SERVICE_INSTANCE,
     SWEEP,
+    Beat,
     DesiredConfig,
     Maintenance,
-    NodeStatus,
     Observed,
-    RegisteredNode,
     Registry,
     Service,
     ServiceBirth,
@@ -33,29 +33,26 @@ from conche.settings import GroupPolicy, Settings
 from .batches import Batches
 from .cures import Ignored
 from .decide import Action
-from .epochs import enter_epoch, restore
+from .epochs import enter_epoch
 from .judging import GroupView, Judge
 from .node import Node
+from .past import Past
 from .picture import Sources
 from .proven import ProvenConfigs
 from .push import Pusher
-from .records import GroupRecord, NodeRecord, Recorder, load
+from .records import GroupRecord, Recorder, load
 from .rejections import RefusedValues
 from .slots import Slots
 from .tending import Tender
 from .turns import Turns
 from .voice import Voice
+from .wanted import DesiredConfigs
 from .wishes import Wishes
 
 logger = logging.getLogger(__name__)
 
 WATCH_PERIOD_S: Final = 0.2
 """How often it is looked whether poller and renderer are still there [s]."""
-
-
-DOUBT_S: Final = 4.0
-"""What is found on the broker at a connection may be older than what its owner has: a renderer that lost the
-broker too is back within this [s]."""
 
 
 class GroupWorker:
@@ -83,33 +80,29 @@ class GroupWorker:
         self._refused = RefusedValues()
         policy = settings.groups.get(group, GroupPolicy())
         self._slots = Slots(policy.max_parallel)
+        self._ignored = Ignored(policy.ignore)
         self._proven = ProvenConfigs(Path(settings.sync.run_dir) / f"proven-{group}")
         self._turns = Turns(group, self.nodes, batches=self._batches, slots=self._slots, refresh=self.refresh)
         self._voice = Voice(group, self.bus)
         self._disagreeing: set[Node] = set()
-        self._desired: dict[str, DesiredConfig] = {}
-        self._found_desired: set[str] = set()
-        """Nodes whose desired config was found on the broker, not heard from the renderer."""
+        self._desired = DesiredConfigs()
         self._observed: dict[str, Observed] = {}
-        self._remembered = GroupRecord()
-        self._dismissed: dict[str, NodeRecord] = {}
-        """Nodes that left while this worker worked: a registry may bring one back."""
-        self._statuses: dict[str, NodeStatus] = {}
+        self._past = Past()
         self._begun = False
-        self._doubt_until = float("-inf")
         self._wishes = Wishes(self, root=settings.broker.root)
-        self._judge = self._make_judge(policy)
+        self._judge = self._make_judge()
+        self.epoch_is_current = self._judge.epoch_is_current
         self._tender = self._make_tender(cache)
         self.look = self._tender.look
 
-    def _make_judge(self, policy: GroupPolicy) -> Judge:
+    def _make_judge(self) -> Judge:
         view = GroupView(
             sources=self._sources,
             batches=self._batches,
             slots=self._slots,
             refused=self._refused,
             proven=self._proven,
-            ignored=Ignored(policy.ignore),
+            ignored=self._ignored,
         )
         return Judge(self.bus, group=view, settle_s=self._settings.sync.settle_s)
 
@@ -121,6 +114,7 @@ class GroupWorker:
             cache=cache,
             gate=self._judge.gate,
             decide_again=partial(self._judge.decide, pushing=False, patient=False),
+            ignored=self._ignored,
             proven_config=self._proven.get,
         )
         return Tender(
@@ -134,9 +128,10 @@ class GroupWorker:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        self._remembered = load(self.recorder.path)
-        self._wishes.restore(self._remembered.done)
-        self._batches.restore(self._remembered.cleared, self._remembered.held)
+        record = load(self.recorder.path)
+        self._past.take_records(record.nodes)
+        self._wishes.restore(record.done)
+        self._batches.restore(record.cleared, record.held)
         self._proven.restore()
         self._subscribe()
         try:
@@ -156,28 +151,33 @@ class GroupWorker:
     def _subscribe(self) -> None:
         self.bus.subscribe(REGISTRY, self.on_registry)
         self.bus.subscribe(SERVICE, self.on_birth, service=Service.RENDERER)
+        self.bus.subscribe(SERVICE_BEAT, self.on_beat, service=Service.RENDERER)
         self.bus.subscribe(SERVICE_INSTANCE, self.on_birth, service=Service.POLLER)
         self.bus.subscribe(NODE_DESIRED, self.on_desired, group=self.group)
         self.bus.subscribe(NODE_OBSERVED, self.on_observed, group=self.group)
         self.bus.subscribe(SWEEP, self.on_sweep)
-        self.bus.on_connection(self.refresh_all)
+        self.bus.on_connection(self.on_connection)
         self._wishes.subscribe(self.bus)
 
     async def _begin(self) -> None:
         """Take over what an earlier worker published; nothing is decided before the picture is complete."""
         await self.bus.picture_complete()
-        self._statuses = {params["node"]: status for params, status in self.bus.found(NODE_STATUS)}
+        self._past.take_statuses(self.bus.found(NODE_STATUS))
         self._begun = True
         self._follow_registry()
 
     # --- what comes in
 
+    def on_connection(self) -> None:
+        """Take that the broker is there, or away."""
+        if not self.bus.connected:
+            self._sources.on_disconnection()
+            self._desired.on_disconnection()
+        self.refresh_all()
+
     def on_registry(self, _params: Mapping[str, str], registry: Registry | None) -> None:
-        """Follow the registry."""
-        heard = self.bus.connected
-        if self._sources.on_registry(registry, heard=heard):
-            now = asyncio.get_running_loop().time()
-            self._doubt_until = float("-inf") if heard else now + DOUBT_S
+        """Follow the registry; an absent one changes nothing."""
+        if registry is not None and self._sources.on_registry(registry, heard=self.bus.connected):
             self._follow_registry()
 
     def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None) -> None:
@@ -185,26 +185,34 @@ class GroupWorker:
         self._sources.on_birth(params, birth, heard=self.bus.connected)
         self._follow_registry()
 
+    def on_beat(self, _params: Mapping[str, str], beat: Beat | None) -> None:
+        """Take that the renderer is there, so that what was found on the broker is what it says."""
+        if beat is None or not self.bus.connected:
+            return
+        was_sure = self._sources.renderer_sure()
+        changed = self._sources.on_beat(beat.boot)
+        for name in self._desired.on_beat(beat.boot):
+            if (node := self.nodes.get(name)) is not None:
+                self._desire(node)
+        if changed or not was_sure:
+            self._follow_registry()
+
     def on_desired(self, params: Mapping[str, str], desired: DesiredConfig | None) -> None:
         """Take what a node should run; one that is absent changes nothing, the registry tells who is gone."""
         if desired is None:
             return
         name = params["node"]
-        self._desired[name] = desired
-        (self._found_desired.discard if self.bus.connected else self._found_desired.add)(name)
+        self._desired.take(name, desired, heard=self.bus.connected)
         node = self.nodes.get(name)
         if node is not None:
-            self._desire(node, desired)
+            self._desire(node)
             self.refresh(node)
 
-    def _desire(self, node: Node, desired: DesiredConfig | None) -> None:
-        changed = desired is not None and (node.desired is None or node.desired.revision != desired.revision)
-        node.desired = desired
-        if node.name not in self._found_desired:
-            node.doubt_until = float("-inf")
-        elif changed:
-            node.doubt_until = asyncio.get_running_loop().time() + DOUBT_S
-        if changed:
+    def _desire(self, node: Node) -> None:
+        """Have a node follow what is said of it by now."""
+        before, node.desired = node.desired, self._desired.of(node.name)
+        node.said = self._desired.is_said(node.name)
+        if node.desired is not None and (before is None or node.desired.revision != before.revision):
             node.problem = None
             node.poke.set()
 
@@ -230,11 +238,8 @@ class GroupWorker:
     async def _watch_sources(self) -> None:
         """Decide anew about all nodes when poller or renderer come or go."""
         loop = asyncio.get_running_loop()
-        was_certain = True
         while True:
-            certain = loop.time() >= self._doubt_until
-            if self._sources.changed(loop.time()) or certain is not was_certain:
-                was_certain = certain
+            if self._sources.changed(loop.time()):
                 self._follow_registry()
                 self.refresh_all()
             await asyncio.sleep(WATCH_PERIOD_S)
@@ -246,15 +251,13 @@ class GroupWorker:
         if not self._begun or registry is None:
             return
         entries = registry.groups.get(self.group, {})
-        live = self._sources.renderer_lives()
-        certain = asyncio.get_running_loop().time() >= self._doubt_until
+        sure = self._sources.renderer_sure()
         for name, entry in entries.items():
             node = self.nodes.get(name) or self._admit(name)
-            # One that has a past does not enter the epoch of a message that may be an old one.
-            if live and (certain or not node.epoch) and self._enter(node, entry):
+            if sure and enter_epoch(node, entry):
                 node.poke.set()
             self.refresh(node)
-        if live and certain and registry.error is None:
+        if sure and registry.error is None:
             for name in self.nodes.keys() - entries.keys():
                 self._dismiss(self.nodes[name])
             self._voice.clear_strangers()
@@ -264,22 +267,13 @@ class GroupWorker:
         self._wishes.begin()
         self.recorder.ask()
 
-    def _enter(self, node: Node, entry: RegisteredNode) -> bool:
-        return enter_epoch(node, entry, heard=self._sources.registry_heard)
-
     def _admit(self, name: str) -> Node:
         registry = self._sources.registry
         if registry is None:
             raise RuntimeError("no registry")
         node = Node(self.group, name, registry.groups[self.group][name])
-        restore(
-            node,
-            record=self._remembered.nodes.get(name) or self._dismissed.get(name),
-            status=self._statuses.get(name),
-            now=asyncio.get_running_loop().time(),
-            wall=datetime.now(UTC),
-        )
-        self._desire(node, self._desired.get(name))
+        self._past.give(node, now=asyncio.get_running_loop().time(), wall=datetime.now(UTC))
+        self._desire(node)
         node.observed = self._observed.get(name)
         self.nodes[name] = node
         node.task = self.tasks.create_task(self._tender.tend(node), name=f"tend {node.key}")
@@ -294,13 +288,11 @@ class GroupWorker:
         self._disagreeing.discard(node)
         self._refused.remove(node.name)
         self._turns.leave(node)
+        self._desired.forget(node.name)
         if node.timer is not None:
             node.timer.cancel()
         self._voice.forget(node)
-        self._remembered.nodes.pop(node.name, None)
-        self._dismissed[node.name] = node.record(
-            now=asyncio.get_running_loop().time(), wall=datetime.now(UTC)
-        )
+        self._past.dismiss(node, now=asyncio.get_running_loop().time(), wall=datetime.now(UTC))
         node.tell_change()
         node.poke.set()
         logger.info("%s: left the registry", node.key)
@@ -312,9 +304,9 @@ class GroupWorker:
     def _follow_entry(self, node: Node) -> None:
         """Bring a node into an epoch that began while it was being pushed."""
         entry = self._sources.entry(node.name)
-        if entry is None or node.gone or not self._sources.renderer_lives():
+        if entry is None or node.gone or not self._sources.renderer_sure():
             return
-        if self._enter(node, entry):
+        if enter_epoch(node, entry):
             node.poke.set()
 
     # --- deciding
@@ -346,7 +338,7 @@ class GroupWorker:
         """Return whether nothing is being done about a node, nor about to be."""
         if node.gone:
             return True
-        if node.push is not None:
+        if node.push is not None or self._judge.about_to_know(node):
             return False
         decision = self._judge.decide(node)
         if decision.waits and node.forced:
@@ -356,8 +348,7 @@ class GroupWorker:
     def lift(self, node: Node) -> None:
         """Forget why a node's desired config is not given to it."""
         node.rejected = []
-        node.backoff.forget()
-        node.heal_backoff.forget()
+        node.begin_anew()
         node.cures.forget()
         self._turns.lift(node)
 
@@ -383,7 +374,7 @@ class GroupWorker:
         self._forget_old()
         return GroupRecord(
             nodes={
-                **self._remembered.nodes,  # of those that no registry has named yet
+                **self._past.unnamed,
                 **{name: node.record(now=now, wall=wall) for name, node in self.nodes.items()},
             },
             done=self._wishes.restarts_done(),

@@ -42,6 +42,27 @@ def test_nothing_is_done_before_a_live_renderer_has_spoken():
     assert found.error == "the renderer is not there"
 
 
+@pytest.mark.parametrize("seen", [IDLE, OTHER_BASE, OTHER_VALUES])
+def test_nothing_is_begun_on_a_config_that_was_only_found_and_that_is_said(seen: Snapshot):
+    found = decide(view(seen=seen, unheard="the renderer was not heard"))
+    assert found.action is Action.NONE
+    assert found.error == "the renderer was not heard"
+    assert decide(view(unheard="the renderer was not heard")) == Decision(NodeState.STARTED)
+
+
+def test_nobody_is_stopped_or_healed_before_the_renderer_is_heard():
+    assert decide(view(started=False, unheard="not heard")).action is Action.NONE
+    healed = view(seen=IDLE, rejected="bad", can_heal=True, unheard="not heard")
+    assert decide(healed).error == "bad; not heard"
+    assert decide(healed).action is Action.NONE
+
+
+def test_a_stop_that_failed_is_tried_again_after_its_back_off():
+    found = decide(view(started=False, stop_retry_s=1.0))
+    assert (found.state, found.action, found.waits) == (NodeState.STARTED, Action.NONE, True)
+    assert decide(view(started=False, retry_s=1.0)).action is Action.STOP
+
+
 def test_nothing_is_done_without_a_desired_config():
     assert decide(view(desired=None, seen=IDLE)).state is NodeState.UNKNOWN
 

@@ -50,18 +50,24 @@ def test_an_epoch_waits_for_a_push_under_way() -> None:
     assert (one.epoch, one.maintenance.on) == ("e1", False)
 
 
-def test_an_epoch_that_was_left_does_not_come_back() -> None:
+def test_switches_that_were_set_while_an_epoch_waited_hold_in_it() -> None:
     one = node()
-    enter_epoch(one, entry("e2"))
-    one.maintenance = Maintenance(on=False)
+    mine = Maintenance(on=False, by="ann")
+    one.next_started, one.next_maintenance = False, mine
+    two = Node("cx", "cx1", entry())
+    two.restore(one.record(now=0.0, wall=NOW), now=0.0, wall=NOW)  # also if the worker is killed meanwhile
+    assert enter_epoch(two, entry("e2"))
+    assert (two.started, two.maintenance) == (False, mine)
+    assert enter_epoch(two, entry("e3"))
+    assert (two.started, two.maintenance.on) == (None, True)
+
+
+def test_switches_that_were_set_before_the_epoch_was_known_do_not_hold_in_a_later_one() -> None:
+    one = node()
+    one.next_started, one.next_maintenance = True, Maintenance(on=False)
     assert not enter_epoch(one, entry("e1"))
-    assert (one.epoch, one.maintenance.on) == ("e2", False)
-
-
-def test_an_epoch_that_the_renderer_says_itself_is_believed_even_if_it_was_left() -> None:
-    one = node()
-    enter_epoch(one, entry("e2"))
-    assert enter_epoch(one, entry("e1"), heard=True)
+    assert enter_epoch(one, entry("e2"))
+    assert (one.started, one.maintenance.on) == (None, True)
 
 
 def test_another_address_makes_what_was_seen_worthless() -> None:
@@ -124,3 +130,30 @@ def test_the_record_of_a_node_restores_it() -> None:
     assert (two.started, two.maintenance, two.epoch) == (one.started, one.maintenance, one.epoch)
     assert (two.rejected, two.proven) == (one.rejected, one.proven)
     assert 0.0 <= two.backoff.wait("1" * 32, 100.0) <= 1.0
+
+
+def test_a_stop_that_was_interrupted_leaves_the_back_off_of_the_config_alone() -> None:
+    one = node()
+    one.backoff.begin("1" * 32, 0.0)
+    one.push = PushStep(id="p", kind=PushKind.STOP, at=NOW)
+    two = Node("cx", "cx1", entry())
+    two.restore(one.record(now=0.0, wall=NOW), now=50.0, wall=NOW)
+    assert two.backoff.attempts == 1
+    assert two.backoff.wait("1" * 32, 50.0) > 1.0
+
+
+def test_a_resync_that_was_to_be_done_is_done_by_the_next_worker() -> None:
+    one = node()
+    one.forced, one.forced_until = True, NOW
+    two = Node("cx", "cx1", entry())
+    two.restore(one.record(now=0.0, wall=NOW), now=0.0, wall=NOW)
+    assert (two.forced, two.forced_until, two.resync_lost) == (True, NOW, False)
+
+
+def test_a_resync_that_was_interrupted_is_not_done_twice_and_that_is_said() -> None:
+    one = node()
+    one.forced = True
+    one.push = PushStep(id="p", kind=PushKind.RESTART, at=NOW)
+    two = Node("cx", "cx1", entry())
+    two.restore(one.record(now=0.0, wall=NOW), now=0.0, wall=NOW)
+    assert (two.forced, two.resync_lost) == (False, True)
