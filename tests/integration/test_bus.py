@@ -164,6 +164,26 @@ async def test_an_invalid_payload_is_logged_once_and_dropped(
     assert len([r for r in caplog.records if "observed/cx/a" in r.message]) == 1
 
 
+async def test_a_service_beats_while_the_broker_holds_all_that_it_owns(mosquitto: Mosquitto):
+    beats: list[str] = []
+    reader = Bus(mosquitto.settings, service=Service.SYNC, instance="cx")
+    reader.subscribe(
+        contract.SERVICE_BEAT, lambda _, b: beats.append(b.boot) if b else None, service=Service.RENDERER
+    )
+    renderer = Bus(mosquitto.settings, service=Service.RENDERER, beats=True)
+    quiet = Bus(mosquitto.settings, service=Service.POLLER, instance="main")
+    async with running(reader), running(renderer), running(quiet):
+        await until(lambda: len(beats) >= 2)
+        assert set(beats) == {renderer.boot}
+        mosquitto.send(signal.SIGSTOP)  # what is owned from now on is not acknowledged
+        renderer.own(contract.REGISTRY, contract.Registry(boot=renderer.boot, groups={}))
+        await asyncio.sleep(2.5)
+        heard = len(beats)
+        mosquitto.send(signal.SIGCONT)
+        await until(lambda: len(beats) > heard)
+        assert '"groups":{}' in retained(mosquitto, "conche/registry")[0]
+
+
 async def test_retained_state_that_is_cleared_is_told_also_when_it_happened_during_a_break(
     mosquitto: Mosquitto,
 ):

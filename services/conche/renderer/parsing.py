@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from msgspec.json import encode
@@ -40,41 +41,68 @@ class Parsed:
     error: Problem | None = None
 
 
+@dataclass(frozen=True)
+class Text:
+    """A rendered text that is to be parsed.
+
+    Parameters
+    ----------
+    text
+        As rendered.
+    source
+        File from which it was rendered.
+    as_written
+        Whether that file holds the same text, so that their lines are the same.
+    """
+
+    text: str
+    source: str
+    as_written: bool
+
+    @cached_property
+    def key(self) -> bytes:
+        """What is the same for equal texts, and different for others."""
+        data = f"{self.source}\0{self.as_written}\0{self.text}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def parse(text: Text) -> Parsed:
+    """Parse a text."""
+    return _Parser(text.text, text.source, as_written=text.as_written).parse()
+
+
 class ParsedTexts:
-    """Parses texts and remembers what they said; the least recently used is forgotten first."""
+    """Remembers what texts said; the least recently used is forgotten first."""
 
     def __init__(self, *, size: int = CACHED_BYTES) -> None:
         self._room = size
         self._known: OrderedDict[bytes, Parsed] = OrderedDict()
 
-    def of(self, text: str, *, source: str, written: str) -> Parsed:
-        """Return what a text says.
-
-        Parameters
-        ----------
-        text
-            As rendered.
-        source
-            File from which it was rendered.
-        written
-            What stands in that file; where the text is the same, so are its lines.
+    def of(self, text: Text) -> Parsed:
+        """Return what a text says, parsing it unless that is known.
 
         Raises
         ------
         ProblemError
             It is not YAML, or not a config that kotekan could run.
         """
-        data = f"{source}\0{text == written}\0{text}".encode("utf-8", "surrogatepass")
-        key = hashlib.blake2b(data, digest_size=16).digest()
-        found = self._known.get(key)
+        found = self._known.get(text.key)
         if found is None:
-            found = _Parser(text, source, as_written=text == written).parse()
-            self._put(key, found)
+            found = parse(text)
+            self.learn(text, found)
         else:
-            self._known.move_to_end(key)
+            self._known.move_to_end(text.key)
         if found.error:
             raise ProblemError(found.error)
         return found
+
+    def __contains__(self, text: Text) -> bool:
+        return text.key in self._known
+
+    def learn(self, text: Text, parsed: Parsed) -> None:
+        """Take what a text says."""
+        if text not in self:
+            self._put(text.key, parsed)
 
     def _put(self, key: bytes, parsed: Parsed) -> None:
         self._known[key] = parsed

@@ -12,7 +12,7 @@ from .files import Files, check_inside
 from .merge import MergeInvalid, merge, parse_stored
 from .nodes import FILE as NODES_FILE
 from .nodes import Node
-from .parsing import ParsedTexts
+from .parsing import ParsedTexts, Text
 from .problems import Problem, ProblemError, Severity, errors
 from .templates import Templates
 from .variables import Variables
@@ -65,10 +65,32 @@ class Rendered:
         return [str(problem) for problem in self.problems if problem.severity is Severity.WARNING]
 
 
-class Rendering:
-    """Renders nodes; remembers what it has read and parsed.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A node half way: its text is not parsed yet.
 
-    Takes and returns plain values, so it can live in another process. Not for several threads at once.
+    Parameters
+    ----------
+    node, reads, source
+        As in `Rendered`.
+    text
+        The rendered template; None where there is none.
+    stored
+        Its stored values as they are written, where it has any.
+    problems
+        Everything noticed so far; at most one is an error.
+    """
+
+    node: Node
+    reads: frozenset[str]
+    source: str | None
+    text: Text | None
+    stored: str | None
+    problems: tuple[Problem, ...]
+
+
+class Rendering:
+    """Renders nodes; remembers what it has read and parsed. Not for several threads at once.
 
     Parameters
     ----------
@@ -80,21 +102,37 @@ class Rendering:
         self.files = Files(root)
         self._templates = Templates(self.files)
         self._variables = Variables(self.files)
-        self._texts = ParsedTexts()
+        self.texts = ParsedTexts()
         self._fingerprints = FingerprintCache()
 
     def render(self, node: Node) -> Rendered:
         """Render one node."""
+        return self.finish(self.draft(node))
+
+    def draft(self, node: Node) -> Draft:
+        """Read a node's files and render its template; what is left is to parse the text."""
         problems: list[Problem] = []
-        source = config = fingerprint = None
+        source = text = stored = None
         with self.files.recording() as reads:
             try:
                 source = self._source(node, problems)
-                config = self._config(node, source, problems)
+                text = self._text(node, source, problems)
+                stored = self.files.text(_stored_file(node))
+            except ProblemError as error:
+                problems.append(error.problem)
+        return Draft(node, frozenset(reads), source, text, stored, tuple(problems))
+
+    def finish(self, draft: Draft) -> Rendered:
+        """Parse a draft's text, unless that was learned meanwhile, and merge the stored values."""
+        problems = list(draft.problems)
+        config = fingerprint = None
+        if draft.text is not None and not errors(problems):
+            try:
+                config = self._config(draft, draft.text, problems)
                 fingerprint = self._fingerprints.of(config)
             except ProblemError as error:
                 problems.append(error.problem)
-        return Rendered(node, frozenset(reads), source, config, fingerprint, tuple(problems))
+        return Rendered(draft.node, draft.reads, draft.source, config, fingerprint, tuple(problems))
 
     def _source(self, node: Node, problems: list[Problem]) -> str:
         """Return the file of the base config."""
@@ -116,29 +154,34 @@ class Rendering:
             raise ProblemError(Problem(node.key, f"no config file {name}, which {NODES_FILE} names for it"))
         return name
 
-    def _config(self, node: Node, source: str, problems: list[Problem]) -> bytes:
+    def _text(self, node: Node, source: str, problems: list[Problem]) -> Text:
         variables = self._variables.of(node)
         problems.extend(self._variables.warnings(node))
         text = self._templates.render(source, variables)
-        parsed = self._texts.of(text, source=source, written=self.files.text(source) or "")
+        return Text(text, source, as_written=text == self.files.text(source))
+
+    def _config(self, draft: Draft, text: Text, problems: list[Problem]) -> bytes:
+        parsed = self.texts.of(text)
         problems.extend(parsed.warnings)
-        config = self._with_stored(node, parsed.config, problems)
+        config = _with_stored(draft, parsed.config, problems)
         if len(config) > MAX_CONFIG_BYTES:
-            raise ProblemError(Problem(source, f"gives a config of more than {MAX_CONFIG_BYTES} bytes"))
+            raise ProblemError(Problem(text.source, f"gives a config of more than {MAX_CONFIG_BYTES} bytes"))
         return config
 
-    def _with_stored(self, node: Node, config: bytes, problems: list[Problem]) -> bytes:
-        file = f"{STORED_FOLDER}/{node.key}.json"
-        text = self.files.text(file)
-        if text is None:
-            return config
-        whole = decode(config)
-        try:
-            left_out = merge(whole, parse_stored(text, file=file))
-        except MergeInvalid as error:
-            raise ProblemError(Problem(file, error.words, key=error.key)) from None
-        words = "the base config has no such updatable block; kept, but not pushed"
-        problems.extend(
-            Problem(file, words, key=endpoint, severity=Severity.WARNING) for endpoint in left_out
-        )
-        return encode(whole)
+
+def _stored_file(node: Node) -> str:
+    return f"{STORED_FOLDER}/{node.key}.json"
+
+
+def _with_stored(draft: Draft, config: bytes, problems: list[Problem]) -> bytes:
+    file = _stored_file(draft.node)
+    if draft.stored is None:
+        return config
+    whole = decode(config)
+    try:
+        left_out = merge(whole, parse_stored(draft.stored, file=file))
+    except MergeInvalid as error:
+        raise ProblemError(Problem(file, error.words, key=error.key)) from None
+    words = "the base config has no such updatable block; kept, but not pushed"
+    problems.extend(Problem(file, words, key=endpoint, severity=Severity.WARNING) for endpoint in left_out)
+    return encode(whole)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from .batch import render_all
 from .nodes import FILE as NODES_FILE
 from .nodes import Nodes, read_nodes
 from .problems import Problem, Severity
@@ -48,7 +49,7 @@ def render_directory(directory: Path) -> dict[str, Rendered]:
     nodes = read_nodes(rendering.files)
     if nodes.error is not None:
         raise RegistryInvalid(nodes.problems)
-    return {node.key: rendering.render(node) for node in nodes}
+    return {rendered.node.key: rendered for rendered in render_all(rendering, list(nodes))}
 
 
 def check_directory(directory: Path) -> list[Problem]:
@@ -62,7 +63,7 @@ def check_directory(directory: Path) -> list[Problem]:
     rendering = Rendering(directory)
     nodes = read_nodes(rendering.files)
     with rendering.files.recording() as reads:
-        rendered = [rendering.render(node) for node in nodes]
+        rendered = render_all(rendering, list(nodes))
     orphans = _orphans(directory, nodes, reads) if nodes.error is None else []
     problems = [*nodes.problems, *_by_problem(rendered), *orphans]
     return sorted(problems, key=_order)

@@ -2,28 +2,24 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Sequence
 from typing import Final
 
 from conche.settings import Renderer
 
 from .answering import Groups
+from .batch import BatchRendering
 from .epoch import EpochFile
 from .journal import Journal
 from .lastgood import LastGood
 from .nodes import FILE as NODES_FILE
-from .nodes import Node, Nodes, read_nodes
+from .nodes import Nodes, read_nodes
 from .publisher import Bus, Publisher
 from .registry import RegistryKeeper
-from .render import Rendered, Rendering
+from .render import Rendering
 from .watch import watch
 from .worklist import Worklist
 
 logger = logging.getLogger(__name__)
-
-SLICE_S: Final = 0.1
-"""After rendering for this long, what is ready is published and changed files are looked at [s]."""
 
 RIPE_S: Final = 0.3
 """A file that was written to within this time may be half written: it is looked at again later [s]."""
@@ -47,6 +43,7 @@ class RendererService:
         self._bus = bus
         self._root = settings.configs
         self._rendering = Rendering(settings.configs)
+        self._batch = BatchRendering(self._rendering)
         self._registry = RegistryKeeper(
             boot=bus.boot, epochs=EpochFile(settings.run_dir, policy=settings.on_registry_change)
         )
@@ -138,7 +135,7 @@ class RendererService:
 
     async def _render_some(self) -> None:
         """Render for a while and publish what is ready; the rest stays on the list."""
-        for rendered in await asyncio.to_thread(_render_for, self._rendering, self._work.stale()):
+        for rendered in await asyncio.to_thread(self._batch.render_some, self._work.stale()):
             self._journal.note(rendered, self._work.finish(rendered))
             self._publish.desired(rendered)
         self._finish_pass()
@@ -146,18 +143,8 @@ class RendererService:
     def _finish_pass(self) -> None:
         """Once everything is rendered, tell what was new, and forget what no node needs any more."""
         if not self._work:
+            self._batch.end_pass()
             self._journal.tell()
             if self._error is None:  # else nodes may be missing that are there
                 self._publish.all_said()
             self._rendering.files.keep(self._work.reads() | {NODES_FILE})
-
-
-def _render_for(rendering: Rendering, nodes: Sequence[Node], seconds: float = SLICE_S) -> list[Rendered]:
-    """Render nodes, at least one, until the time is over."""
-    until = time.monotonic() + seconds
-    done = []
-    for node in nodes:
-        done.append(rendering.render(node))
-        if time.monotonic() >= until:
-            break
-    return done

@@ -343,7 +343,7 @@ def test_same_text_is_parsed_once(configs: ConfigDirectory, monkeypatch: pytest.
 def test_cache_of_parsed_texts_is_bounded() -> None:
     texts = parsing.ParsedTexts(size=5_000)
     for i in range(100):
-        texts.of(f"x: {i}", source="f", written="")
+        texts.of(parsing.Text(f"x: {i}", "f", as_written=False))
     assert len(texts._known) < 5
 
 

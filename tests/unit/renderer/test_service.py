@@ -12,9 +12,8 @@ from msgspec.json import decode
 from conche.contract import NODE_DESIRED, REGISTRY, DesiredConfig, Message, RegisteredNode, Registry
 from conche.renderer import service as module
 from conche.renderer import watch
-from conche.renderer.nodes import Node
 from conche.renderer.publisher import PayloadT
-from conche.renderer.render import Rendered, Rendering
+from conche.renderer.render import Draft, Rendered, Rendering
 from conche.renderer.service import RendererService
 from conche.settings import Renderer
 
@@ -338,13 +337,13 @@ async def test_loop_stays_free_while_nodes_are_rendered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = set()
-    render = Rendering.render
+    finish = Rendering.finish
 
-    def noting(rendering: Rendering, node: Node) -> Rendered:
+    def noting(rendering: Rendering, draft: Draft) -> Rendered:
         threads.add(threading.get_ident())
-        return render(rendering, node)
+        return finish(rendering, draft)
 
-    monkeypatch.setattr(Rendering, "render", noting)
+    monkeypatch.setattr(Rendering, "finish", noting)
     world.start()
     await world.until(lambda: world.bus.config() == {"x": 1})
     assert threads
