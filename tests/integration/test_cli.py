@@ -5,10 +5,13 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from tests.terminals import open_terminal
+
 from .harness import Mosquitto
-from .stack import CONFIG, Ran, Stack, conche, running_stack
+from .stack import CONFIG, PATIENCE_S, Ran, Stack, conche, running_stack
 
 
 @pytest.fixture
@@ -110,7 +113,7 @@ async def test_on_a_terminal_the_question_is_asked_and_no_means_no(stack: Stack)
 
 async def typed(stack: Stack, *arguments: str, answer: str) -> Ran:
     """Run a command with a terminal for its input."""
-    terminal, keyboard = os.openpty()
+    terminal, keyboard = open_terminal()
     try:
         os.write(terminal, f"{answer}\n".encode())
         return await stack.conche(*arguments, stdin=keyboard)
@@ -196,7 +199,7 @@ async def test_status_is_one_stable_json_object(stack: Stack):
     told = (await stack.conche("status", "--json")).json
     assert list(told) == ["health", "problems", "services", "registry", "groups"]
     assert {"renderer", "poller/main", "sync/cx", "sync/recv"} <= told["services"].keys()
-    assert list(told["groups"]["cx"]) == ["health", "worker", "summary", "nodes"]
+    assert list(told["groups"]["cx"]) == ["health", "worker", "polled", "summary", "nodes"]
     assert list(told["groups"]["cx"]["nodes"]) == ["cx1", "cx2"]
 
 
@@ -221,6 +224,17 @@ async def test_one_group_without_worker_does_not_keep_the_others_from_answering(
         assert ran.code == 1
         assert ran.json["results"]["cx/cx1"]["ok"]
         assert ran.json["unanswered"] == {"recv": "no worker serves it: sync/recv has never been online"}
+
+
+async def test_a_group_that_no_poller_asks_is_an_error_even_in_maintenance(stack: Stack):
+    poller = msgspec.structs.replace(stack.settings.poller, groups=["cx"])
+    await stack.end("poller")
+    stack.settings = msgspec.structs.replace(stack.settings, poller=poller)
+    await stack.begin("poller")
+    async with asyncio.timeout(PATIENCE_S):
+        while "cx  normal" not in (ran := await stack.conche("status", "--check")).out or ran.code == 0:
+            await asyncio.sleep(0.1)
+    assert "recv  error  no poller has asked its nodes lately" in ran.out
 
 
 async def test_a_poller_that_is_away_and_a_broken_registry_stand_above_everything(stack: Stack):

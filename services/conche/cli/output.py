@@ -86,6 +86,12 @@ def text(words: str, style: str = "") -> Text:
     return Text(plain(words), style=style)
 
 
+def fitted(words: Text, columns: int) -> Text:
+    """Return one line, cut where it is too long."""
+    words.truncate(columns, overflow="ellipsis")
+    return words
+
+
 def labelled(label: Text, words: Text) -> Table:
     """Return words beside their label, wrapped so that the label stands out."""
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -113,6 +119,11 @@ def moment(at: datetime, now: datetime) -> str:
     """Return a time in words: ``05:30 UTC``, with the day where it is not today's."""
     utc = at.astimezone(UTC)
     return f"{utc:%H:%M} UTC" if utc.date() == now.astimezone(UTC).date() else f"{utc:%Y-%m-%d %H:%M} UTC"
+
+
+def clock(at: datetime) -> str:
+    """Return the time of day in UTC."""
+    return f"{at.astimezone(UTC):%H:%M:%SZ}"
 
 
 def count(number: int, what: str) -> str:

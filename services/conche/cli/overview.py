@@ -9,7 +9,7 @@ from msgspec.json import encode
 
 from conche.contract import NODE_STATUS, GroupSummary, Health, Service, ServiceBirth, ServiceState
 
-from .output import count, natural, plain
+from .output import count, names_of, natural, plain
 from .picture import Picture, is_online
 from .rows import Row, row_of, silent_row, worst
 from .targets import Targets
@@ -33,6 +33,8 @@ class GroupView:
         Its name.
     served
         None where its worker is there, else why not, in words.
+    polled
+        None where a poller asks its nodes, as far as can be told, else why not, in words.
     summary
         What its worker said last.
     rows
@@ -41,13 +43,14 @@ class GroupView:
 
     name: str
     served: str | None
+    polled: str | None
     summary: GroupSummary | None
     rows: tuple[Row, ...]
 
     @property
     def health(self) -> Health:
         """The group in one word."""
-        if self.served is not None:
+        if self.served is not None or self.polled is not None:
             return Health.ERROR
         rows = worst(row.health for row in self.rows)
         return worst([self.summary.summary, rows]) if self.summary else worst([Health.WARNING, rows])
@@ -61,6 +64,8 @@ class Overview:
     ----------
     services
         Names of those that are online.
+    stopped
+        Names of those that were stopped in good order, and stand nowhere else.
     problems
         What is wrong outside the groups.
     groups
@@ -68,6 +73,7 @@ class Overview:
     """
 
     services: tuple[str, ...]
+    stopped: tuple[str, ...]
     problems: tuple[Problem, ...]
     groups: tuple[GroupView, ...]
 
@@ -92,24 +98,52 @@ def overview(picture: Picture, targets: Targets, now: datetime) -> Overview:
         Wall clock.
     """
     groups = tuple(_group(picture, group, chosen.nodes, now) for group, chosen in targets.items())
-    online = [name for name, birth in picture.births.items() if is_online(birth)]
     return Overview(
-        services=tuple(sorted(online, key=natural)),
-        problems=tuple(_problems(picture)),
+        services=online(picture),
+        stopped=stopped(picture),
+        problems=tuple(problems_of(picture)),
         groups=groups,
     )
+
+
+def online(picture: Picture) -> tuple[str, ...]:
+    """Return the names of services that are there."""
+    return tuple(sorted((name for name, birth in picture.births.items() if is_online(birth)), key=natural))
+
+
+def stopped(picture: Picture) -> tuple[str, ...]:
+    """Return the names of services that were stopped in good order, but for those of which a problem tells."""
+    told: set[str] = {Service.RENDERER}
+    if not any(is_online(birth) for name, birth in picture.births.items() if _is_poller(name)):
+        told |= {name for name in picture.births if _is_poller(name)}
+    return tuple(
+        name
+        for name in sorted(picture.births, key=natural)
+        if picture.births[name].state is ServiceState.OFFLINE and name not in told and not _is_worker(name)
+    )
+
+
+def services_words(names: Iterable[str]) -> str:
+    """Return names of services as people read them, workers and pollers under one name each."""
+    by_service: dict[str, list[str]] = {}
+    for name in names:
+        service, _, instance = name.partition("/")
+        by_service.setdefault(service, []).extend([instance] if instance else [])
+    return ", ".join(f"{s} ({names_of(i)})" if i else s for s, i in by_service.items())
 
 
 def _group(picture: Picture, group: str, nodes: Iterable[str], now: datetime) -> GroupView:
     return GroupView(
         name=group,
         served=unserved(picture, group),
+        polled=picture.unpolled.get(group),
         summary=picture.summaries.get(group),
-        rows=tuple(_row(picture, group, node, now) for node in nodes),
+        rows=tuple(row_in(picture, group, node, now) for node in nodes),
     )
 
 
-def _row(picture: Picture, group: str, node: str, now: datetime) -> Row:
+def row_in(picture: Picture, group: str, node: str, now: datetime) -> Row:
+    """Return the row of a node, whatever is known of it."""
     status = picture.statuses.get(group, {}).get(node)
     key = f"{group}/{node}"
     served = picture.is_served(group)
@@ -128,7 +162,8 @@ def unserved(picture: Picture, group: str) -> str | None:
     return f"no worker serves it: {_state(f'{Service.SYNC}/{group}', picture.worker(group))}"
 
 
-def _problems(picture: Picture) -> Iterable[Problem]:
+def problems_of(picture: Picture) -> Iterable[Problem]:
+    """Yield what is wrong outside the groups, the worst first."""
     if picture.registry is None:
         yield Problem("there is no registry: the renderer has not published any")
     elif picture.registry.error is not None:
@@ -151,12 +186,19 @@ def _problems(picture: Picture) -> Iterable[Problem]:
 
 def _is_elsewhere(name: str) -> bool:
     """Return whether a service is spoken of in its own place: workers stand at their groups."""
-    service, _, instance = name.partition("/")
-    return service in (Service.RENDERER, Service.POLLER) or (service == Service.SYNC and instance != "")
+    return name == Service.RENDERER or _is_poller(name) or _is_worker(name)
+
+
+def _is_poller(name: str) -> bool:
+    return name.startswith(f"{Service.POLLER}/")
+
+
+def _is_worker(name: str) -> bool:
+    return name.startswith(f"{Service.SYNC}/")
 
 
 def _pollers(births: Mapping[str, ServiceBirth]) -> Iterable[Problem]:
-    pollers = {name: b for name, b in sorted(births.items()) if name.startswith(f"{Service.POLLER}/")}
+    pollers = {name: birth for name, birth in sorted(births.items()) if _is_poller(name)}
     if any(is_online(birth) for birth in pollers.values()):
         for name, birth in pollers.items():
             if birth.state is ServiceState.LOST:  # it may have been given another name since
@@ -193,6 +235,7 @@ def _group_json(picture: Picture, group: GroupView) -> dict[str, Any]:
     return {
         "health": group.health,
         "worker": worker.state if worker else None,
+        "polled": group.polled is None,
         "summary": group.summary,
         "nodes": {name: statuses.get(name) for row in group.rows for name in row.names},
     }

@@ -1,21 +1,26 @@
 """What the broker holds about services, registry, groups and nodes, as one value."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from conche.bus.client import Client
 from conche.contract import (
     BIRTHS,
     GROUP_SUMMARY,
+    NODE_OBSERVED,
     NODE_STATUS,
     REGISTRY,
     GroupSummary,
+    NodeState,
     NodeStatus,
     Registry,
     Service,
     ServiceBirth,
     ServiceState,
 )
+
+UNPOLLED: Final = "no poller has asked its nodes lately"
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Picture:
         By group and node.
     unreadable
         Topics below the root that could not be understood, and why.
+    unpolled
+        Groups whose nodes no poller asks, and why that is so, in words.
     """
 
     registry: Registry | None = None
@@ -41,6 +48,7 @@ class Picture:
     summaries: dict[str, GroupSummary] = field(default_factory=dict)
     statuses: dict[str, dict[str, NodeStatus]] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    unpolled: dict[str, str] = field(default_factory=dict)
 
     def worker(self, group: str) -> ServiceBirth | None:
         """Return the birth of a group's worker."""
@@ -49,6 +57,11 @@ class Picture:
     def is_served(self, group: str) -> bool:
         """Return whether a group's worker is there."""
         return is_online(self.worker(group))
+
+    def is_blind(self, group: str) -> bool:
+        """Return whether a group's worker is there and knows the state of none of its nodes."""
+        statuses = self.statuses.get(group, {}).values()
+        return self.is_served(group) and all(status.state is NodeState.UNKNOWN for status in statuses)
 
     def groups(self) -> dict[str, list[str]]:
         """Return the nodes of each group, of the registry and those of which something is left."""
@@ -90,4 +103,23 @@ async def read_picture(client: Client, *, statuses: bool = True) -> Picture:
                 picture.summaries[params["group"]] = payload
             case NodeStatus():
                 picture.statuses.setdefault(params["group"], {})[params["node"]] = payload
-    return Picture(registry, picture.births, picture.summaries, picture.statuses, client.unreadable)
+    picture = replace(picture, registry=registry)
+    if statuses:
+        await _look_for_pollers(client, picture)
+    return picture
+
+
+async def _look_for_pollers(client: Client, picture: Picture) -> None:
+    """Find the groups that no poller asks: nothing that was observed there is of a poller that is online.
+
+    Only where nothing is known of any node, which is what follows from it.
+    """
+    pollers = {
+        birth.boot
+        for name, birth in picture.births.items()
+        if name.startswith(f"{Service.POLLER}/") and is_online(birth)
+    }
+    for group in [group for group, nodes in picture.groups().items() if nodes and picture.is_blind(group)]:
+        observed = await client.read(NODE_OBSERVED, group=group)
+        if pollers.isdisjoint(one.boot for _, one in observed):
+            picture.unpolled[group] = UNPOLLED

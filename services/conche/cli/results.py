@@ -10,8 +10,8 @@ from rich.text import Text
 
 from conche.contract import Outcome, Result
 
+from .folding import FOLD_OVER
 from .output import ERROR_STYLE, OUTCOME_STYLES, names_of, natural, plain, without_address
-from .rows import FOLD_OVER
 from .sending import Report
 
 _OTHERS: Final = {"refused": ERROR_STYLE, "no answer": ERROR_STYLE}

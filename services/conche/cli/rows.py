@@ -1,7 +1,7 @@
 """What is shown of a node: one row, or one for several that are alike."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -11,21 +11,12 @@ from conche.sync.tally import fault
 from .output import (
     ERROR_STYLE,
     HEALTH_STYLES,
-    MAINTENANCE_STYLE,
     age,
     count,
     moment,
-    natural,
     plain,
     span,
-    without_address,
 )
-
-FOLD_OVER: Final = 20
-"""In a group with more nodes, those that are alike share one row."""
-
-SAID_OFTEN: Final = 5
-"""Nodes of a small group that have the same to say share one row from this number on."""
 
 _UNDER_WAY: Final = {
     PushKind.START: "starting",
@@ -33,7 +24,8 @@ _UNDER_WAY: Final = {
     PushKind.STOP: "stopping",
     PushKind.UPDATE: "updating",
 }
-_SEVERITY: Final = (Health.NORMAL, Health.WARNING, Health.ERROR)
+SEVERITY: Final = (Health.NORMAL, Health.WARNING, Health.ERROR)
+"""From well to bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +34,14 @@ class Note:
 
     words: str
     style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Maintenance in words: all of them, and as few as will do where the others stand elsewhere."""
+
+    words: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,8 @@ class Row:
         How long it has been so.
     notes
         What else there is to say.
+    switch
+        Maintenance, if it is in.
     timing
         More of that, of which alike nodes differ.
     health
@@ -74,6 +76,7 @@ class Row:
     known: bool = True
     since: str = ""
     notes: tuple[Note, ...] = ()
+    switch: Switch | None = None
     timing: str = ""
     health: Health = Health.NORMAL
 
@@ -81,6 +84,11 @@ class Row:
     def state_words(self) -> str:
         """The state, in words that don't pretend to be fresh."""
         return self.state.value if self.known else f"was {self.state}"
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is anything to say of it but its state."""
+        return bool(self.notes) or self.switch is not None
 
 
 def row_of(key: str, status: NodeStatus, *, known: bool, registered: bool, now: datetime) -> Row:
@@ -100,7 +108,7 @@ def row_of(key: str, status: NodeStatus, *, known: bool, registered: bool, now: 
         Wall clock.
     """
     health = _health(status) if known else Health.ERROR
-    notes = list(_notes(key, status, health, now))
+    notes = list(_notes(key, status, health))
     if not registered:
         notes.append(Note("not in the registry any more"))
     return Row(
@@ -110,6 +118,7 @@ def row_of(key: str, status: NodeStatus, *, known: bool, registered: bool, now: 
         should={True: "run", False: "stop", None: "?"}[status.started],
         since=age(status.since, now),
         notes=tuple(notes),
+        switch=_switch(status.maintenance, now),
         timing=_retry(status, now) if known else "",
         health=health,
     )
@@ -131,7 +140,7 @@ def silent_row(key: str, *, served: bool, unreadable: str | None) -> Row:
     )
 
 
-def _notes(key: str, status: NodeStatus, health: Health, now: datetime) -> Iterable[Note]:
+def _notes(key: str, status: NodeStatus, health: Health) -> Iterable[Note]:
     if status.error:
         style = "" if health is Health.NORMAL else HEALTH_STYLES[health]
         yield Note(plain(status.error).removeprefix(f"{key}: "), style)
@@ -141,8 +150,6 @@ def _notes(key: str, status: NodeStatus, health: Health, now: datetime) -> Itera
         yield Note(_UNDER_WAY[status.last_push.kind])
     if differing := drift_words(status.drift):
         yield Note(differing, HEALTH_STYLES[Health.WARNING])
-    if status.maintenance.on:
-        yield Note(maintenance_words(status.maintenance, now), MAINTENANCE_STYLE)
 
 
 def drift_words(drift: Drift) -> str:
@@ -151,12 +158,14 @@ def drift_words(drift: Drift) -> str:
     return f"differs: {plain(', '.join(parts))}" if parts else ""
 
 
-def maintenance_words(switch: Maintenance, now: datetime) -> str:
+def _switch(switch: Maintenance, now: datetime) -> Switch | None:
     """Return who holds a node, why and until when."""
+    if not switch.on:
+        return None
     by = f" by {switch.by}" if switch.by else ""
     reason = f": {switch.reason}" if switch.reason else ""
     until = f", until {moment(switch.until, now)} (in {span(switch.until - now)})" if switch.until else ""
-    return plain(f"maintenance{by}{reason}{until}")
+    return Switch(plain(f"maintenance{by}{reason}{until}"), plain(f"maintenance{by}"))
 
 
 def _health(status: NodeStatus) -> Health:
@@ -180,45 +189,4 @@ def is_wrong(row: Row) -> bool:
 
 def worst(healths: Iterable[Health]) -> Health:
     """Return the worst of several; normal where there is none."""
-    return max(healths, key=_SEVERITY.index, default=Health.NORMAL)
-
-
-def fold(rows: Sequence[Row]) -> list[Row]:
-    """Return rows with those that are alike drawn together.
-
-    In a large group all of them, the worst first and those with nothing to say last. In a small one only those
-    that would say the same words many times over.
-    """
-    alike: dict[Row, list[Row]] = {}
-    for row in rows:
-        alike.setdefault(_likeness(row), []).append(row)
-    if len(rows) > FOLD_OVER:
-        folded = [_together(likeness, members) for likeness, members in alike.items()]
-        return sorted(folded, key=lambda row: (-_SEVERITY.index(row.health), not row.notes, _place(row)))
-    result: list[Row] = []
-    for likeness, members in alike.items():
-        many = bool(likeness.notes) and len(members) >= SAID_OFTEN
-        result.extend([_together(likeness, members)] if many else members)
-    return sorted(result, key=_place)
-
-
-def _place(row: Row) -> list[tuple[str, int]]:
-    return natural(row.names[0])
-
-
-def _likeness(row: Row) -> Row:
-    notes = tuple(replace(note, words=without_address(note.words)) for note in row.notes)
-    return replace(row, names=(), since="", timing="", notes=notes)
-
-
-def _together(likeness: Row, rows: list[Row]) -> Row:
-    """Return one row for all; where they differ in time it has none."""
-    first = rows[0]
-    if len(rows) == 1:
-        return first
-    return replace(
-        likeness,
-        names=tuple(sorted((name for row in rows for name in row.names), key=natural)),
-        since=first.since if all(row.since == first.since for row in rows) else "",
-        timing=first.timing if all(row.timing == first.timing for row in rows) else "",
-    )
+    return max(healths, key=SEVERITY.index, default=Health.NORMAL)

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import click
 
 from conche.bus.client import BusDenied, BusUnavailable, Client
-from conche.contract import Registry
+from conche.contract import ALL, Registry
 from conche.local.broker import OPERATOR
 from conche.local.home import find_broker
 from conche.settings import Broker
@@ -55,23 +55,41 @@ def with_client(
     Trouble
         Says what went wrong.
     """
+
+    async def connected(broker: Broker) -> ValueT:
+        async with Client(broker, account=account) as client:
+            return await work(client)
+
+    return with_broker(connected, away=away, interrupted=interrupted)
+
+
+def with_broker(work: Callable[[Broker], Awaitable[ValueT]], *, away: int, interrupted: str | None) -> ValueT:
+    """Run something that connects to the broker by itself.
+
+    Parameters and errors are those of `with_client`; where Ctrl-C is the usual end, nothing is said after it.
+    """
     broker = _broker(away)
+
+    async def main() -> ValueT:
+        return await work(broker)
+
     try:
-        return asyncio.run(_work(work, broker, account))
+        return asyncio.run(main())
     except BusUnavailable as error:
-        words = re.sub(r"\[Errno -?\d+\] ", "", str(error))
         raise Trouble(
-            f"{words}; does conche run there? ./conche.sh up starts it here", exit_code=away
+            f"{without_number(error)}; does conche run there? ./conche.sh up starts it here", exit_code=away
         ) from None
     except BusDenied as error:
         raise Trouble(f"{error}; --account NAME is for another one", exit_code=away) from None
     except KeyboardInterrupt:
+        if interrupted is None:
+            raise SystemExit(INTERRUPTED) from None
         raise Trouble(interrupted, exit_code=INTERRUPTED) from None
 
 
-async def _work(work: Callable[[Client], Awaitable[ValueT]], broker: Broker, account: str) -> ValueT:
-    async with Client(broker, account=account) as client:
-        return await work(client)
+def without_number(error: object) -> str:
+    """Return the words of an error without the number that the system has for it."""
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error))
 
 
 def _broker(away: int) -> Broker:
@@ -109,3 +127,21 @@ def targets_of(words: tuple[str, ...], registry: Registry) -> Targets:
         return resolve(words, registry.groups, error=registry.error)
     except TargetUnknown as error:
         raise Trouble(str(error), exit_code=UNKNOWN_TARGET) from None
+
+
+def shown_of(words: tuple[str, ...], picture: Picture) -> Targets:
+    """Return the nodes that are shown: those of the registry, and those of which something is left.
+
+    Raises
+    ------
+    Trouble
+        A word names nothing.
+    """
+    groups = picture.groups()
+    if not words and not any(groups.values()):
+        return {}
+    error = picture.registry.error if picture.registry else "there is none"
+    try:
+        return resolve(words or (ALL,), groups, error=error)
+    except TargetUnknown as unknown:
+        raise Trouble(str(unknown), exit_code=UNKNOWN_TARGET) from None

@@ -7,16 +7,18 @@ from typing import Final
 
 import click
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from conche.contract import ALL, Health
+from conche.contract import Health
 
+from .folding import FOLD_OVER, fold, said_once
 from .output import (
     ERROR_STYLE,
     HEALTH_STYLES,
+    MAINTENANCE_STYLE,
     STATE_STYLES,
-    Trouble,
     count,
     labelled,
     names_of,
@@ -24,11 +26,12 @@ from .output import (
     show,
     text,
 )
-from .overview import GroupView, Overview, encoded, overview
-from .picture import Picture, read_picture
-from .rows import FOLD_OVER, Row, fold, is_wrong
-from .session import ACCOUNT, AS_JSON, UNKNOWN_TARGET, with_client
-from .targets import Targets, TargetUnknown, resolve
+from .overview import GroupView, Overview, encoded, overview, services_words
+from .picture import read_picture
+from .rows import Row, is_wrong
+from .session import ACCOUNT, AS_JSON, shown_of, with_client
+from .watch.keys import View
+from .watch.main import watch
 
 UNWELL: Final = 1
 """Exit code: the broker is away; with --check also: something is an error."""
@@ -53,36 +56,34 @@ class Detail(StrEnum):
 @click.option(
     "--wrong", "detail", flag_value=Detail.WRONG, type=Detail, help="Only what somebody should look at."
 )
+@click.option(
+    "--watch", "live", is_flag=True, help="Stay and show every change; without a terminal, a line for each."
+)
 @click.option("--check", is_flag=True, help="Exit with 1 if anything is an error.")
 @AS_JSON
 @ACCOUNT
 def status(
-    *, words: tuple[str, ...], detail: Detail | None, check: bool, as_json: bool, account: str
+    *, words: tuple[str, ...], detail: Detail | None, live: bool, check: bool, as_json: bool, account: str
 ) -> None:
     """Show the services, and what every node runs.
 
     TARGET is a node (cx/cx27), a group (cx) or a pattern ('cx/cx1?', in quotes); without one, all are shown.
+    With --watch it stays until q or Ctrl-C: on a terminal as a screen with keys, else as a line for each change.
     The exit code is 0 if the status could be read, 1 if the broker is away, 2 for an unknown TARGET.
     """
+    if live:
+        if check:
+            raise click.UsageError("--check is for one look, not for --watch")
+        view = View(wrong=detail is Detail.WRONG, folded=detail is not Detail.ALL)
+        raise SystemExit(watch(words, view, as_json=as_json, account=account, away=UNWELL))
     picture = with_client(read_picture, account=account, away=UNWELL)
-    view = overview(picture, _targets(words, picture), datetime.now(UTC))
+    found = overview(picture, shown_of(words, picture), datetime.now(UTC))
     if as_json:
-        click.echo(encoded(picture, view))
+        click.echo(encoded(picture, found))
     else:
-        show(blocks_of(view, detail or Detail.FOLDED))
-    if check and view.health is Health.ERROR:
+        show(blocks_of(found, detail or Detail.FOLDED))
+    if check and found.health is Health.ERROR:
         raise SystemExit(UNWELL)
-
-
-def _targets(words: tuple[str, ...], picture: Picture) -> Targets:
-    groups = picture.groups()
-    if not words and not any(groups.values()):
-        return {}
-    error = picture.registry.error if picture.registry else "there is none"
-    try:
-        return resolve(words or (ALL,), groups, error=error)
-    except TargetUnknown as unknown:
-        raise Trouble(str(unknown), exit_code=UNKNOWN_TARGET) from None
 
 
 def blocks_of(view: Overview, detail: Detail) -> Iterator[RenderableType]:
@@ -91,26 +92,25 @@ def blocks_of(view: Overview, detail: Detail) -> Iterator[RenderableType]:
         style = HEALTH_STYLES[problem.health]
         yield labelled(Text(problem.health.value, style), text(problem.words, style))
     yield labelled(Text("online", "green"), _services(view.services))
+    if view.stopped:
+        yield labelled(Text("offline"), _services(view.stopped))
     columns = _name_columns(view)
     for group in view.groups:
         rows = _rows(group, detail)
         if rows or group.health is not Health.NORMAL or detail is not Detail.WRONG:
             yield ""
             yield _heading(group)
+        shared, rows = said_once(rows)
+        for words in shared:
+            yield Padding(Text(words, MAINTENANCE_STYLE), (0, 0, 0, 1))
         if rows:
             yield _table(rows, columns)
     yield ""
     yield _verdict(view, detail)
 
 
-def _services(online: Sequence[str]) -> Text:
-    """Return which services are online; workers and pollers under one name each."""
-    by_service: dict[str, list[str]] = {}
-    for name in online:
-        service, _, instance = name.partition("/")
-        by_service.setdefault(service, []).extend([instance] if instance else [])
-    parts = [f"{s} ({names_of(i)})" if i else s for s, i in by_service.items()]
-    return Text(", ".join(parts) or "no service", "" if parts else ERROR_STYLE)
+def _services(names: Sequence[str]) -> Text:
+    return Text(services_words(names) or "no service", "" if names else ERROR_STYLE)
 
 
 def _rows(group: GroupView, detail: Detail) -> Sequence[Row]:
@@ -122,7 +122,10 @@ def _heading(group: GroupView) -> Table:
     label = Text.assemble((group.name, "bold"), "  ", (group.health.value, HEALTH_STYLES[group.health]))
     if group.served is not None:
         return labelled(label, Text(f"{group.served}; what follows is the last that was known", ERROR_STYLE))
-    return labelled(label, Text(plain(group.summary.info) if group.summary else "no summary yet"))
+    words = Text(plain(group.summary.info) if group.summary else "no summary yet")
+    if group.polled is not None:
+        words = Text.assemble((f"{group.polled}; ", ERROR_STYLE), words)
+    return labelled(label, words)
 
 
 def _table(rows: Sequence[Row], name_columns: int) -> Table:
@@ -150,6 +153,8 @@ def _name(row: Row) -> Text:
 
 def _notes(row: Row) -> Text:
     lines = [Text(note.words, note.style if row.known else "") for note in row.notes]
+    if row.switch:
+        lines.append(Text(row.switch.words, MAINTENANCE_STYLE if row.known else ""))
     if row.timing:
         lines.append(Text(row.timing))
     if len(row.names) > 1:

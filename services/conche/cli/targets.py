@@ -83,6 +83,20 @@ def resolve(words: Sequence[str], groups: Groups, *, error: str | None = None) -
     }
 
 
+def still_there(words: Sequence[str], groups: Groups) -> Targets:
+    """Return the nodes that words name by now; a word that names nothing any more, or not yet, is passed over.
+
+    Parameters
+    ----------
+    words
+        As in `resolve`; none for all.
+    groups
+        The nodes that there are.
+    """
+    live = [word for word in words or (ALL,) if _matching(groups, *_patterns(word))]
+    return resolve(live, groups) if live else {}
+
+
 def _patterns(word: str) -> tuple[str, str]:
     group, _, node = word.strip("/").partition("/")
     return (_ALL_OF_THEM if group == ALL else group), (_ALL_OF_THEM if node in (ALL, "") else node)

@@ -68,6 +68,19 @@ def test_a_poller_or_service_that_was_stopped_in_good_order_is_nobodys_problem()
     assert problems(picture(WELL, eop="lost")) == ["eop is lost, it ran on vm"]
 
 
+def test_what_was_stopped_in_good_order_is_named():
+    assert seen(picture(WELL, poller_old="offline", eop="offline")).stopped == ("eop", "poller/old")
+    assert seen(picture(WELL, poller_main="offline", renderer="offline", sync_cx="offline")).stopped == ()
+
+
+def test_a_group_that_no_poller_asks_is_an_error_whatever_its_nodes_seem_to_be():
+    blind = dataclasses.replace(picture(WELL), unpolled={"cx": "no poller has asked its nodes lately"})
+    cx, recv = seen(blind).groups
+    assert (cx.polled, recv.polled) == ("no poller has asked its nodes lately", None)
+    assert (cx.health, recv.health) == (Health.ERROR, Health.NORMAL)
+    assert decode(encoded(blind, seen(blind)))["groups"]["cx"]["polled"] is False
+
+
 def test_workers_of_groups_that_are_gone_are_not_spoken_of():
     assert problems(picture(WELL, sync_old="lost")) == []
 

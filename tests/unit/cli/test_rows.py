@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conche.cli.rows import Row, fold, is_wrong, row_of, silent_row
+from conche.cli.rows import Row, is_wrong, row_of, silent_row
 from conche.contract import Drift, Health, LastPush, Maintenance, NodeStatus, PushKind
 
 from .samples import NOW, ago, status
@@ -43,7 +43,10 @@ def test_drift_is_told_by_base_and_endpoints():
 def test_maintenance_is_told_with_who_why_and_until_when():
     switch = Maintenance(on=True, by="alice", reason="new\nGPU", until=NOW.replace(hour=9))
     shown = row(status("down", maintenance=switch, error="refused"))
-    assert words(shown) == ["refused", "maintenance by alice: new GPU, until 09:00 UTC (in 6 h)"]
+    assert words(shown) == ["refused"]
+    assert shown.switch is not None
+    assert shown.switch.words == "maintenance by alice: new GPU, until 09:00 UTC (in 6 h)"
+    assert shown.switch.mark == "maintenance by alice"
     assert not is_wrong(shown)  # it is somebody's business already
 
 
@@ -81,32 +84,3 @@ def test_a_node_without_a_status_is_unknown_and_says_why(how: dict[str, Any], ex
     assert shown.state == "unknown"
     assert expected in words(shown)[0]
     assert is_wrong(shown)
-
-
-def cluster(down: int, well: int) -> list[Row]:
-    refused = [
-        row(status("down", error=f"10.0.0.{i}:12048: refused", since=ago(hours=3)), key=f"cx/cx{i}")
-        for i in range(1, down + 1)
-    ]
-    return refused + [
-        row(status(since=ago(hours=i)), key=f"cx/cx{i}") for i in range(down + 1, down + well + 1)
-    ]
-
-
-def test_in_a_large_group_alike_nodes_share_a_row_and_the_worst_comes_first():
-    folded = fold(list(reversed(cluster(down=2, well=20))))
-    assert [shown.names for shown in folded] == [("cx1", "cx2"), tuple(f"cx{i}" for i in range(3, 23))]
-    assert words(folded[0]) == ["refused"]
-    assert [shown.since for shown in folded] == ["3 h", ""]
-
-
-def test_in_a_small_group_nodes_share_a_row_only_to_say_the_same_many_times():
-    assert fold(cluster(down=4, well=8)) == cluster(down=4, well=8)
-    folded = fold(cluster(down=5, well=8))
-    assert [len(shown.names) for shown in folded] == [5, *[1] * 8]
-    assert words(folded[0]) == ["refused"]
-
-
-def test_a_row_that_stays_alone_keeps_all_its_words():
-    folded = fold(cluster(down=1, well=20))
-    assert words(folded[0]) == ["10.0.0.1:12048: refused"]

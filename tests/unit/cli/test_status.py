@@ -1,12 +1,15 @@
 """How the status is laid out."""
 
+import dataclasses
 import io
 
+from click.testing import CliRunner
 from rich.console import Console
 
 from conche.cli.overview import overview
-from conche.cli.picture import Picture
+from conche.cli.picture import UNPOLLED, Picture
 from conche.cli.status import Detail, blocks_of
+from conche.cli.status import status as status_command
 from conche.cli.targets import resolve
 from conche.contract import Maintenance, NodeStatus
 
@@ -67,6 +70,25 @@ def test_long_words_are_wrapped_and_never_cut():
     assert text.count("n" * 24) == 2
 
 
+def test_the_words_of_a_new_epoch_stand_once_for_each_group():
+    switch = Maintenance(on=True, by="conche", reason="new epoch: look, then take it out of maintenance")
+    nodes = {f"cx/cx{i}": status(("started", "stopped")[i % 2], maintenance=switch) for i in range(1000)}
+    nodes |= {f"recv/recv{i}": status("stopped", maintenance=switch) for i in range(4)}
+    text = shown(picture(nodes))
+    assert text.count("new epoch") == 2
+    assert "all 1000 nodes: maintenance by conche: new epoch: look" in text
+    assert len(text.splitlines()) < 24
+
+
+def test_services_that_were_stopped_are_named():
+    assert "\noffline  eop\n" in shown(picture({"cx/cx1": status()}, eop="offline"))
+
+
+def test_a_group_that_no_poller_asks_says_so():
+    blind = dataclasses.replace(picture({"cx/cx1": status("unknown")}), unpolled={"cx": UNPOLLED})
+    assert "cx  error  no poller has asked its nodes lately; well" in shown(blind)
+
+
 def test_brackets_in_words_are_words():
     assert "[red]not a colour[/red]" in shown(picture({"cx/cx1": status(error="[red]not a colour[/red]")}))
 
@@ -76,3 +98,9 @@ def test_the_last_line_says_how_bad_it_is():
     assert shown(large(cx7=status("down"))).splitlines()[-1] == (
         "error  96 nodes in 1 group, 1 to look at: conche status --wrong"
     )
+
+
+def test_to_check_is_one_look():
+    ran = CliRunner().invoke(status_command, ["--watch", "--check"])
+    assert ran.exit_code == 2
+    assert "--check is for one look" in ran.output
