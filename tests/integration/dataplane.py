@@ -37,6 +37,9 @@ gains:
   start_time: 1772838439000002880
 """
 
+WRITES = ("kill", "start", "update", "stop")
+"""Entries of the simulator's books that are writes."""
+
 SERVICES = ("renderer", "poller", "sync")
 
 
@@ -210,6 +213,20 @@ class DataPlane:
                 if replies.keys() >= groups:
                     break
         return replies
+
+    async def last_entry(self) -> int:
+        """The newest entry of the simulator's books."""
+        return (await self.sim.books(limit=1)).last
+
+    async def writes(self, node: str | None = None, *, since: int) -> list[str]:
+        """What was written to a node, or to any, in its order."""
+        return [entry.what for entry in await self.books(node, since=since) if entry.what in WRITES]
+
+    async def arrived(self, node: str, what: str, *, since: int, count: int = 1) -> None:
+        """Wait until something has happened at a node so often, by the simulator's books."""
+        async with asyncio.timeout(20):
+            while len(await self.books(node, since=since, what=what)) < count:
+                await asyncio.sleep(0.02)
 
     async def start_all(self) -> None:
         """Have every node run what is desired, out of maintenance."""

@@ -16,7 +16,6 @@ from conche.kotekan.revision import fingerprint
 from .dataplane import DataPlane, converged, running_data_plane
 
 QUICK = {"poller": {"period_s": 0.5}, "sync": {"settle_s": 1.0}}
-WRITES = ("kill", "start", "update", "stop")
 
 
 @pytest.fixture
@@ -45,25 +44,21 @@ async def change_depth(stack: DataPlane, depth: int) -> None:
     await asyncio.sleep(1)
 
 
-async def written(stack: DataPlane, since: int) -> list[str]:
-    return [e.what for e in await stack.books(since=since) if e.what in WRITES]
-
-
 async def test_old_configs_are_not_pushed_while_the_renderer_is_away(stack: DataPlane):
     old = await saved(stack)
     await change_depth(stack, 12)
     stack.processes["renderer"].stop()
-    before = (await stack.sim.books(limit=1)).last
+    before = await stack.last_entry()
     await come_back_with(stack, old)
     await asyncio.sleep(8)
-    assert await written(stack, before) == []
+    assert await stack.writes(since=before) == []
     await stack.sim.order("cx/cx1", "sigkill")  # and what was known is still made true
     await stack.until(lambda s: converged(s["cx/cx1"]) and s["cx/cx1"].attempts == 2)
     assert (await stack.statuses())["cx/cx1"].live == stack.revision(depth=12, coeff=1.0)
     stack.processes["renderer"].start()
     await asyncio.sleep(2)
     await stack.until_all_run(depth=12, coeff=1.0)
-    assert await written(stack, before) == ["start"]
+    assert await stack.writes(since=before) == ["start"]
 
 
 async def test_a_fresh_worker_begins_nothing_on_what_it_finds_while_the_renderer_is_away(stack: DataPlane):
@@ -71,17 +66,17 @@ async def test_a_fresh_worker_begins_nothing_on_what_it_finds_while_the_renderer
     await change_depth(stack, 13)
     stack.processes["renderer"].stop()
     stack.processes["sync"].stop()
-    before = (await stack.sim.books(limit=1)).last
+    before = await stack.last_entry()
     await come_back_with(stack, old)
     stack.processes["sync"].start()
     found = await stack.until(lambda s: "the renderer is heard" in str(s["cx/cx1"].error))
     assert found["cx/cx1"].state is NodeState.STARTED
     await asyncio.sleep(5)
-    assert await written(stack, before) == []
+    assert await stack.writes(since=before) == []
     stack.processes["renderer"].start()
     await asyncio.sleep(2)
     await stack.until_all_run(depth=13, coeff=1.0)
-    assert await written(stack, before) == []
+    assert await stack.writes(since=before) == []
 
 
 def publish_as(stack: DataPlane, account: str, topic: str, payload: object) -> None:
@@ -131,7 +126,7 @@ async def test_the_switches_of_a_status_of_another_version_are_restored_where_th
     stack.processes["sync"].stop()
     for file in (stack.folder / "run").glob("sync-*.json"):
         file.unlink()
-    before = (await stack.sim.books(limit=1)).last
+    before = await stack.last_entry()
     older = {
         "state": "started",
         "started": True,
@@ -145,4 +140,4 @@ async def test_the_switches_of_a_status_of_another_version_are_restored_where_th
     assert (found["cx/cx1"].maintenance.on, found["cx/cx1"].maintenance.by) == (True, "ann")
     assert found["cx/cx1"].started is True
     assert not found["cx/cx2"].maintenance.on
-    assert await written(stack, before) == []
+    assert await stack.writes(since=before) == []

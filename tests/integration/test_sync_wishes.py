@@ -20,17 +20,6 @@ async def stack(tmp_path: Path) -> AsyncIterator[DataPlane]:
         yield running
 
 
-async def last_entry(stack: DataPlane) -> int:
-    return (await stack.sim.books(limit=1)).last
-
-
-async def arrived(stack: DataPlane, node: str, what: str, since: int, count: int = 1) -> None:
-    """Wait until the node was asked for something so often."""
-    async with asyncio.timeout(20):
-        while len(await stack.books(node, since=since, what=what)) < count:
-            await asyncio.sleep(0.05)
-
-
 # --- stop
 
 
@@ -52,7 +41,7 @@ async def test_a_kill_that_is_answered_wrongly_is_tried_again_ever_more_slowly(s
 
 async def test_a_node_that_something_else_starts_again_is_said_and_not_killed_in_a_loop(stack: DataPlane):
     """As a unit does whose kotekan is given its config by its command line."""
-    before = await last_entry(stack)
+    before = await stack.last_entry()
     stopping = asyncio.create_task(stack.command("set_started", SetStarted(started=False), "cx/cx1"))
     rival = asyncio.create_task(start_whenever_idle(stack, "cx/cx1", for_s=10))
     await rival
@@ -88,9 +77,9 @@ async def test_a_switch_that_is_set_while_an_epoch_waits_for_a_push_holds_in_it(
     stack: DataPlane, started: bool
 ):
     await stack.sim.fault("cx/cx1", "slow_stop", seconds=15.0)
-    before = await last_entry(stack)
+    before = await stack.last_entry()
     pushing = asyncio.create_task(stack.command("resync", Resync(), "cx/cx1"))
-    await arrived(stack, "cx/cx1", "kill", before)
+    await stack.arrived("cx/cx1", "kill", since=before)
     epoch = (await stack.statuses())["cx/cx2"].epoch
     stack.write_nodes(["cx/cx1"], cx1={"started": not started})
     del stack.nodes["cx/cx2"]
@@ -112,11 +101,11 @@ async def test_a_resync_is_carried_on_by_the_next_worker_and_done_once(tmp_path:
     policy = {"cx": {"max_parallel": 1}}
     async with running_data_plane(tmp_path, {"cx": 2}, speed=3, groups=policy, **QUICK) as stack:
         await stack.start_all()
-        before = await last_entry(stack)
+        before = await stack.last_entry()
         await stack.sim.fault("cx/cx1", "slow_stop", seconds=9.0)
         wish = Resync(id="once")
         first = asyncio.create_task(stack.command("resync", wish, "cx/all"))
-        await arrived(stack, "cx/cx1", "kill", before)
+        await stack.arrived("cx/cx1", "kill", since=before)
         stack.processes["sync"].send(9)
         first.cancel()
         await asyncio.sleep(2)
@@ -137,7 +126,7 @@ async def test_a_resync_that_found_nobody_is_not_carried_out_later(stack: DataPl
     replies = await stack.command("resync", Resync(), "cx/cx1")
     assert replies["cx"].results["cx/cx1"].outcome is Outcome.UNREACHABLE
     await stack.sim.clear("cx/cx1")
-    before = await last_entry(stack)
+    before = await stack.last_entry()
     await stack.until(lambda s: converged(s["cx/cx1"]))
     await asyncio.sleep(2)
     assert await stack.books("cx/cx1", since=before, what="kill") == []

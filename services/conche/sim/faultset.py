@@ -77,7 +77,9 @@ class FaultSet:
 
     def blocks_update(self, endpoint: str) -> bool:
         """Tell whether the stage never returns from an update."""
-        return any(fault.endpoint in {None, endpoint} for fault in self.of(CallbackBlocks))
+        return any(
+            fault.endpoint is None or _is_same(fault.endpoint, endpoint) for fault in self.of(CallbackBlocks)
+        )
 
     def refused_start(self, config: RunningConfig) -> str | None:
         """Return the words with which a config is refused, or None."""
@@ -89,9 +91,8 @@ class FaultSet:
 
     def refuses_values(self, endpoint: str, block: dict[str, Json]) -> bool:
         """Tell whether a stage refuses the values of a block."""
-        name = endpoint.strip("/")  # with or without the slash of a path
         return any(
-            fault.endpoint.strip("/") == name and _refused(fault, block) for fault in self.of(RejectValue)
+            _is_same(fault.endpoint, endpoint) and _refused(fault, block) for fault in self.of(RejectValue)
         )
 
     def _gate(self, seconds: float | None) -> Gate:
@@ -110,6 +111,11 @@ class FaultSet:
         waiting, self._waiting = self._waiting, []
         for gate in waiting:
             gate.open()
+
+
+def _is_same(name: str, endpoint: str) -> bool:
+    """Tell whether a fault names an endpoint, with or without the slash of a path."""
+    return name.strip("/") == endpoint.strip("/")
 
 
 def _refused(fault: RejectValue, block: dict[str, Json]) -> bool:

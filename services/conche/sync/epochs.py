@@ -58,7 +58,7 @@ def enter_epoch(node: Node, entry: RegisteredNode) -> bool:
     if node.push is not None:
         return False
     if (node.entry.host, node.entry.port) != (entry.host, entry.port):
-        node.seen = node.observed = None  # of another machine
+        node.seen = None  # of another machine; what the poller saw may be of this one, and makes it look
     node.entry = entry
     if node.epoch == entry.epoch:
         node.next_started = node.next_maintenance = None

@@ -219,18 +219,20 @@ class Wishes:
             node.begin_anew()
         try:
             await self._worker.recorder.save()
-        except RecordsLost:
-            if not switch.on:  # what is on stays on: the safe side
+            unsaved = None
+        except RecordsLost as lost:
+            if not switch.on:
                 for node in targets:
                     node.maintenance, node.next_maintenance = before[node]
-            raise
+                raise
+            unsaved = f"it is in maintenance, which is forgotten if its worker ends: {lost}"  # the safe side
         for node in targets:
             self._worker.refresh(node)
         if switch.on:
             async with asyncio.TaskGroup() as group:
                 for node in targets:
                     group.create_task(_until_nothing_in_flight(node))
-        return {node.key: _switched(node, switch) for node in targets}
+        return {node.key: _switched(node, switch, unsaved) for node in targets}
 
     async def _set_started(self, wish: SetStarted, targets: list[Node]) -> dict[str, Result]:
         before = {node: (node.started, node.next_started) for node in targets}
@@ -362,6 +364,8 @@ async def _until_nothing_in_flight(node: Node) -> None:
         pass
 
 
-def _switched(node: Node, switch: Maintenance) -> Result:
+def _switched(node: Node, switch: Maintenance, unsaved: str | None) -> Result:
     error = f"still unanswered: {node.in_flight}" if switch.on and node.in_flight else None
+    if unsaved is not None:
+        return Result(ok=False, outcome=Outcome.FAILED, error="; ".join(filter(None, (unsaved, error))))
     return Result(ok=True, outcome=Outcome.OK, error=error)
