@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -50,6 +51,7 @@ def run_service(name: str, build: Build, settings: Settings) -> int:
         Exit code: 0 after a signal, else 1.
     """
     set_up_logging(settings.log)
+    _allow_many_connections()
     code = 0
     try:
         uvloop.run(_main(name, build, settings))
@@ -61,6 +63,12 @@ def run_service(name: str, build: Build, settings: Settings) -> int:
         code = EXIT_FATAL
         logger.critical("%s: ended by an error that nobody foresaw", name, exc_info=True)
     return code
+
+
+def _allow_many_connections() -> None:
+    """Have as many open connections as the machine lets a process have: the usual 1,024 are too few for a poller."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _main(name: str, build: Build, settings: Settings) -> None:

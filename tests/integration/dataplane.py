@@ -260,6 +260,21 @@ async def running_data_plane(
     **settings: dict[str, Any],
 ) -> AsyncIterator[DataPlane]:
     """Run everything; the nodes are idle, in maintenance, and observed when this is entered."""
+    async with starting_data_plane(folder, sizes, speed=speed, padding=padding, **settings) as stack:
+        await stack.until(lambda found: all(s.state == "stopped" for s in found.values()))
+        yield stack
+
+
+@asynccontextmanager
+async def starting_data_plane(
+    folder: Path,
+    sizes: dict[str, int] | None = None,
+    *,
+    speed: float = 1.0,
+    padding: str = "",
+    **settings: dict[str, Any],
+) -> AsyncIterator[DataPlane]:
+    """Start everything, and don't wait for it."""
     stack = DataPlane(folder, sizes or {"cx": 2}, settings, padding)
     stack.write()
     began = time.monotonic()
@@ -273,7 +288,6 @@ async def running_data_plane(
         stack.before_services_s = time.monotonic() - began
         for process in stack.processes.values():
             process.start()
-        await stack.until(lambda found: all(s.state == "stopped" for s in found.values()))
         yield stack
 
 

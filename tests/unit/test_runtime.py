@@ -199,3 +199,18 @@ def test_lines_on_a_terminal_are_for_people(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].endswith(" INFO    cx/cx27: started -> down, refused")
+
+
+def test_as_many_connections_as_the_machine_allows_may_be_open() -> None:
+    code, out, _ = ran(
+        """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        class Service:
+            async def run(self):
+                soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+                print("all" if soft == hard else soft)
+                raise FatalError("done")
+        """
+    )
+    assert (code, out) == (1, "built\nall\nclosed\n")
