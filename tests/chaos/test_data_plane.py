@@ -1,76 +1,69 @@
-"""Services and broker are killed at random while pushes are under way; the simulator's books are the judge."""
+"""Services and broker are killed at random while everything goes on; the simulator's books are the judge.
 
-import asyncio
+The plan of a run is drawn from a seed before it begins, and the seed is printed: ``CONCHE_CHAOS_SEED=123`` runs that
+plan again. Runs of full size (100 nodes, 200 kills, four minutes each) are made only when they are asked for:
+``CONCHE_CHAOS_FULL=1 ./conche.sh test -m chaos``. What happened stands in the folder of the test: the logs of all
+services, ``record.json`` (what was wished for) and ``books.jsonl`` (what arrived at the machines).
+"""
+
 import os
 import random
-import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from conche.contract import SetMaintenance
-from tests.integration.dataplane import DataPlane, converged, running_data_plane
+from conche.settings import RegistryChange
+from tests.integration.dataplane import running_data_plane
 
-from .books import Wishes, broken_rules
+from .books import broken_rules
+from .engine import Chaos, Result
+from .plan import Size, draw
 
 pytestmark = pytest.mark.chaos
 
-KILLS = int(os.environ.get("CONCHE_CHAOS_KILLS", "40"))
 SEED = int(os.environ.get("CONCHE_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-VICTIMS = ("renderer", "poller", "sync", "mosquitto")
-CONVERGED_WITHIN_S = 15.0
+
+DOZEN = Size(groups={"cx": 6, "recv": 4, "beam": 2}, kills=40)
+TWENTY_WITH_FAULTS = Size(groups={"cx": 10, "recv": 7, "beam": 3}, kills=25, faults=True)
+HUNDRED = Size(groups={"cx": 50, "recv": 40, "beam": 10}, kills=200, orders_period_s=0.6)
+HUNDRED_WITH_FAULTS = Size(
+    groups={"cx": 50, "recv": 40, "beam": 10}, kills=200, orders_period_s=0.6, faults=True
+)
+
+full = pytest.mark.skipif(
+    os.environ.get("CONCHE_CHAOS_FULL", "") in ("", "0"), reason="four minutes: set CONCHE_CHAOS_FULL=1"
+)
 
 
-async def kill(stack: DataPlane, victim: str) -> None:
-    if victim != "mosquitto":
-        stack.processes[victim].send(signal.SIGKILL)
-        return
-    stack.mosquitto.stop(signal.SIGKILL)
-    await asyncio.sleep(0.3)
-    await stack.mosquitto.start()
+async def chaos(folder: Path, size: Size, policy: RegistryChange) -> Result:
+    plan = draw(SEED, size)
+    async with running_data_plane(
+        folder, size.groups, renderer={"on_registry_change": policy.value}
+    ) as stack:
+        return await Chaos(stack, plan, policy=policy).run()
 
 
-async def change_configs(stack: DataPlane, wishes: Wishes, dice: random.Random) -> None:
-    """Now and then wish for a config that was never wished for before: another base, or other values."""
-    for number in range(1, 1000):
-        await asyncio.sleep(dice.uniform(3.0, 5.0))
-        base = dice.random() < 0.5
-        stack.depth += base
-        wishes.desired.append((time.time(), stack.revision(depth=stack.depth, coeff=number + 0.5)))
-        stack.write_vars(depth=stack.depth, coeff=number + 0.5)
-
-
+@pytest.mark.parametrize(
+    ("size", "policy"),
+    [
+        pytest.param(DOZEN, RegistryChange.ALL, id="dozen"),
+        pytest.param(TWENTY_WITH_FAULTS, RegistryChange.CHANGED, id="twenty-with-faults"),
+        pytest.param(HUNDRED, RegistryChange.ALL, id="hundred", marks=full),
+        pytest.param(HUNDRED_WITH_FAULTS, RegistryChange.CHANGED, id="hundred-with-faults", marks=full),
+    ],
+)
 async def test_no_rule_is_broken_while_services_and_broker_are_killed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    size: Size, policy: RegistryChange, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with capsys.disabled():
-        sys.stdout.write(f"\nchaos: {KILLS} kills, CONCHE_CHAOS_SEED={SEED}\n")
-    dice = random.Random(SEED)
-    wishes = Wishes()
-    async with running_data_plane(tmp_path, {"cx": 6, "recv": 4, "beam": 2}) as stack:
-        await stack.start_all()
-        held = dice.sample(sorted(stack.nodes), 2)
-        for node in held:
-            wish = SetMaintenance(maintenance=True, reason="chaos")
-            await stack.command("set_maintenance", wish, node)
-            wishes.held[node].append((time.time(), float("inf")))
-        changing = asyncio.create_task(change_configs(stack, wishes, random.Random(SEED + 1)))
-        for _ in range(KILLS):
-            await asyncio.sleep(dice.uniform(0.7, 1.3))
-            await kill(stack, dice.choice(VICTIMS))
-        changing.cancel()
-        free = [node for node in stack.nodes if node not in held]
-        found = await stack.until(
-            lambda s: all(converged(s[node]) for node in free) and all(s[n].maintenance.on for n in held),
-            CONVERGED_WITHIN_S,
-        )
-        newest = wishes.desired[-1][1]
-        entries = await stack.books()
-    assert {found[node].live for node in free} == {newest}
-    assert all(found[node].started and not found[node].maintenance.on for node in free)
-    assert all(found[node].started and found[node].maintenance.reason == "chaos" for node in held)
-    assert broken_rules(entries, wishes) == []
-    restarts = [e for e in entries if e.what == "kill"]
-    assert restarts, "nothing was pushed: the test tested nothing"
+    def say(words: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\nchaos: {words}\n")
+
+    say(f"{len(size.nodes)} nodes, {size.kills} kills, faults {size.faults}, CONCHE_CHAOS_SEED={SEED}")
+    result = await chaos(tmp_path, size, policy)
+    say(result.told())
+    for note in result.notes:
+        say(note)
+    assert broken_rules(result.entries, result.record) == []
+    assert [e for e in result.entries if e.what == "kill"], "nothing was pushed: the test tested nothing"
