@@ -152,7 +152,7 @@ run_tests() {
     check mypy --strict
     check lint-imports
     check conche contract check
-    if has shellcheck; then check shellcheck conche.sh .ci/run; fi
+    check shellcheck conche.sh .ci/run
     # Most tests wait for processes, so four run at a time; the chaos test has a deadline and runs alone.
     check python -m pytest -n 4 -m "not chaos"
     printf '\n== pytest -m chaos\n'

@@ -192,11 +192,3 @@ def test_an_old_python_is_not_taken(run: Run, machine: Path):
     program(machine, "python3", "exit 1")  # says: older than 3.11
     program(machine, "apt-get", "exit 1")
     assert "sudo apt-get install python3 python3-venv\n" in run("up").stderr
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-def test_shellcheck_finds_nothing():
-    done = subprocess.run(
-        ["shellcheck", SCRIPT, PROJECT / ".ci/run"], capture_output=True, text=True, check=False
-    )
-    assert done.stdout == ""

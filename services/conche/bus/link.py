@@ -96,6 +96,7 @@ class Link:
         self._on_message = on_message
         self._loop = asyncio.get_running_loop()
         self._pending = _Pending()
+        self._session_expiry_s = SESSION_EXPIRY_S if will is not None else 0
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._misc: asyncio.TimerHandle | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -137,7 +138,7 @@ class Link:
             The broker refuses the account or its password.
         """
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        properties.SessionExpiryInterval = self._session_expiry_s
         properties.ReceiveMaximum = WINDOW
         where = f"{self._login.host}:{self._login.port}"
         try:

@@ -178,10 +178,22 @@ def problems_of(picture: Picture) -> Iterable[Problem]:
             continue
         words = ": a new group would get no worker" if name == Service.SYNC else ""
         yield Problem(f"{_state(name, birth)}{words}")
+    yield from _left_out(births)
     if picture.unreadable:
         first, why = next(iter(picture.unreadable.items()))
         number = count(len(picture.unreadable), "topic")
         yield Problem(f"{number} not understood, such as {first}: {plain(why)}")
+
+
+def _left_out(births: Mapping[str, ServiceBirth]) -> Iterable[Problem]:
+    """Tell what services that are there have not taken in."""
+    for name, birth in sorted(births.items()):
+        parts = [
+            *([f"{count(birth.dropped, 'message')} found no room"] if birth.dropped else []),
+            *([f"{count(birth.invalid, 'message')} made no sense"] if birth.invalid else []),
+        ]
+        if parts and is_online(birth):
+            yield Problem(f"{name}: {', '.join(parts)} since it started; see its log", Health.WARNING)
 
 
 def _is_elsewhere(name: str) -> bool:

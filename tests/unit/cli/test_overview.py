@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from msgspec import structs
 from msgspec.json import decode
 
 from conche.cli.overview import Overview, encoded, overview
@@ -79,6 +80,16 @@ def test_a_group_that_no_poller_asks_is_an_error_whatever_its_nodes_seem_to_be()
     assert (cx.polled, recv.polled) == ("no poller has asked its nodes lately", None)
     assert (cx.health, recv.health) == (Health.ERROR, Health.NORMAL)
     assert decode(encoded(blind, seen(blind)))["groups"]["cx"]["polled"] is False
+
+
+def test_what_a_service_could_not_take_in_is_told():
+    one = picture(WELL)
+    one.births["poller/main"] = structs.replace(birth(), dropped=3, invalid=1)
+    view = seen(one)
+    assert view.health is Health.WARNING
+    assert problems(one) == [
+        "poller/main: 3 messages found no room, 1 message made no sense since it started; see its log"
+    ]
 
 
 def test_workers_of_groups_that_are_gone_are_not_spoken_of():
