@@ -5,14 +5,31 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from conche.bus.feed import News
 from conche.cli.overview import Problem, problems_of, unserved
 from conche.cli.picture import UNPOLLED, Picture
 from conche.cli.rows import worst
 from conche.cli.targets import still_there
-from conche.contract import GroupSummary, Health, NodeStatus, Registry, Service, ServiceBirth, Sweep
+from conche.contract import (
+    BIRTHS,
+    GROUP_SUMMARY,
+    NODE_STATUS,
+    REGISTRY,
+    SWEEP,
+    GroupSummary,
+    Health,
+    Message,
+    NodeStatus,
+    Registry,
+    Service,
+    ServiceBirth,
+    Sweep,
+)
 
-from .feed import News
 from .table import Entry, Line, Tally, entry_of, lines_of
+
+KINDS: Final[tuple[Message[Any], ...]] = (REGISTRY, *BIRTHS, GROUP_SUMMARY, NODE_STATUS, SWEEP)
+"""What is followed."""
 
 STALE_PERIODS: Final = 3.0
 """A sweep that is older than so many of its periods covers nobody, as the workers have it."""

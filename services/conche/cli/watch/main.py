@@ -5,15 +5,15 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from conche.bus.feed import Feed, News
 from conche.cli.output import console, plain
 from conche.cli.session import shown_of, with_broker, without_number
 from conche.settings import Broker
 
 from .changes import JsonChanges, TextChanges
-from .feed import Feed, News
 from .keys import View
 from .lines import Lines
-from .live import Live
+from .live import KINDS, Live
 from .screen import Screen
 from .terminal import Terminal
 
@@ -42,7 +42,7 @@ def watch(words: tuple[str, ...], view: View, *, as_json: bool, account: str, aw
 
     async def work(broker: Broker) -> int:
         ear = Ear(Live(words), where=f"{broker.host}:{broker.port}")
-        feed = Feed(broker, account=account, listener=ear)
+        feed = Feed(broker, account=account, kinds=KINDS, listener=ear)
         following = asyncio.create_task(feed.run(), name="follow the broker")
         try:
             await _either(following, feed.complete)

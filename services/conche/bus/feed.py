@@ -3,31 +3,20 @@
 import asyncio
 import random
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder, encode
 
-from conche.bus.errors import BusUnavailable
-from conche.bus.link import Incoming, Link, Subscription
-from conche.bus.login import login_of
-from conche.bus.topics import Topics, covers
-from conche.contract import (
-    BIRTHS,
-    CLIENT_MARK,
-    GROUP_SUMMARY,
-    NODE_STATUS,
-    REGISTRY,
-    SWEEP,
-    Mark,
-    Message,
-    Payload,
-)
+from conche.contract import CLIENT_MARK, Mark, Message, Payload
 from conche.settings import Broker
 
-KINDS: Final[tuple[Message[Any], ...]] = (REGISTRY, *BIRTHS, GROUP_SUMMARY, NODE_STATUS, SWEEP)
-"""What is followed."""
+from .errors import BusUnavailable
+from .link import Incoming, Link, Subscription
+from .login import login_of
+from .topics import Topics, covers
 
 RECONNECT_S: Final = (0.2, 5.0)
 """First and longest wait before connecting again [s]; doubled in between, with jitter."""
@@ -38,7 +27,6 @@ SILENCE_S: Final = 10.0
 RETURN_S: Final = 5.0
 """How long a broker that came back empty is given to be told everything again by its services [s]."""
 
-_DECODERS: Final[dict[str, Decoder[Any]]] = {kind.name: Decoder(kind.payload) for kind in KINDS}
 _MARK_DECODER: Final = Decoder(Mark)
 _NOT_READABLE: Final = (ValidationError, DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -90,16 +78,21 @@ class Feed:
         Where it is.
     account
         Who is looking.
+    kinds
+        What is followed.
     listener
         Who is told.
     """
 
-    def __init__(self, broker: Broker, *, account: str, listener: Listener) -> None:
+    def __init__(
+        self, broker: Broker, *, account: str, kinds: Sequence[Message[Any]], listener: Listener
+    ) -> None:
         instance = f"watch-{secrets.token_hex(4)}"
         self._topics = Topics(broker.root)
         self._login = login_of(broker, account=account, client_id=f"conche-{account}-{instance}")
         self._mark = self._topics.full(CLIENT_MARK.topic(user=account, instance=instance))
-        self._filters = {self._topics.full(kind.filter()): kind for kind in KINDS}
+        self._filters = {self._topics.full(kind.filter()): kind for kind in kinds}
+        self._decoders: dict[str, Decoder[Any]] = {kind.name: Decoder(kind.payload) for kind in kinds}
         self._listener = listener
         self._nonce = ""
         self._back = asyncio.Event()
@@ -203,7 +196,7 @@ class Feed:
             self._known[full] = kind
             self._found.add(full)
         try:
-            payload = _DECODERS[kind.name].decode(data)
+            payload = self._decoders[kind.name].decode(data)
         except _NOT_READABLE as error:
             self._listener.on_news(News(kind, topic, params, None, trouble=str(error)))
         else:

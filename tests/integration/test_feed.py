@@ -8,9 +8,10 @@ import pytest
 from msgspec.json import encode
 
 from conche.bus.errors import BusUnavailable
+from conche.bus.feed import Feed, News
 from conche.bus.link import Link
 from conche.bus.login import login_of
-from conche.cli.watch.feed import Feed, News
+from conche.cli.watch.live import KINDS
 from conche.contract import Payload
 from tests.unit.cli.samples import status, summary
 
@@ -57,7 +58,7 @@ def heard() -> Listener:
 
 async def test_what_is_retained_comes_first_then_every_change(mosquitto: Mosquitto, heard: Listener):
     await publish(mosquitto, status_cx_cx1=encode(status()), status_cx_cx2=b"{}")
-    feed = Feed(mosquitto.settings, account="operator", listener=heard)
+    feed = Feed(mosquitto.settings, account="operator", kinds=KINDS, listener=heard)
     following = asyncio.create_task(feed.run())
     await until(lambda: heard.completed == 1)
     assert sorted(heard.news, key=lambda one: one[0]) == [
@@ -75,9 +76,9 @@ async def test_what_is_retained_comes_first_then_every_change(mosquitto: Mosquit
 async def test_what_does_not_come_back_with_the_broker_is_gone_after_a_while(
     mosquitto: Mosquitto, heard: Listener, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("conche.cli.watch.feed.RETURN_S", 0.5)
+    monkeypatch.setattr("conche.bus.feed.RETURN_S", 0.5)
     await publish(mosquitto, status_cx_cx1=encode(status()), status_cx_cx2=encode(status()))
-    feed = Feed(mosquitto.settings, account="operator", listener=heard)
+    feed = Feed(mosquitto.settings, account="operator", kinds=KINDS, listener=heard)
     following = asyncio.create_task(feed.run())
     await until(lambda: heard.completed == 1)
     mosquitto.stop(signal.SIGKILL)  # it has not saved anything
@@ -95,5 +96,5 @@ async def test_what_does_not_come_back_with_the_broker_is_gone_after_a_while(
 async def test_the_first_connection_is_not_tried_again(mosquitto: Mosquitto, heard: Listener):
     mosquitto.stop()
     with pytest.raises(BusUnavailable, match="Connection refused"):
-        await Feed(mosquitto.settings, account="operator", listener=heard).run()
+        await Feed(mosquitto.settings, account="operator", kinds=KINDS, listener=heard).run()
     assert heard.lost == []
