@@ -93,6 +93,9 @@ class Renderer(Section, frozen=True, kw_only=True):
     run_dir: Annotated[Path, doc("lives as long as the stack; where it holds no epoch, a new one begins")] = (
         Path("run")
     )
+    history: Annotated[
+        bool, doc("keep the config directory's history in git, in a repository of its own")
+    ] = True
     on_registry_change: Annotated[
         RegistryChange, doc("who goes into maintenance when nodes.yaml changes nodes or addresses")
     ] = RegistryChange.ALL

@@ -9,6 +9,7 @@ from conche.settings import Renderer
 from .answering import Groups
 from .batch import BatchRendering
 from .epoch import EpochFile
+from .history import History, HistoryError
 from .journal import Journal
 from .lastgood import LastGood
 from .nodes import FILE as NODES_FILE
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 RIPE_S: Final = 0.3
 """A file that was written to within this time may be half written: it is looked at again later [s]."""
+
+QUIET_S: Final = 2.0
+"""What somebody edits is committed when nothing has changed for so long: several files may belong together [s]."""
 
 MAX_UNRIPE_LOOKS: Final = 10
 """Looks after which a file that is written to all the time is taken as it is."""
@@ -48,6 +52,8 @@ class RendererService:
             boot=bus.boot, epochs=EpochFile(settings.run_dir, policy=settings.on_registry_change)
         )
         self._last_good = LastGood(settings.run_dir)
+        self._history = History(settings.configs) if settings.history else None
+        self._edited = asyncio.Event()
         self._publish = Publisher(bus)
         self._work = Worklist()
         self._journal = Journal()
@@ -67,6 +73,8 @@ class RendererService:
             group.create_task(self._bus.run(), name="hold the connection")
             group.create_task(watch(self._root, self._hinted.set), name="watch files")
             group.create_task(self._keep_published(), name="render")
+            if self._history is not None:
+                group.create_task(self._keep_history(self._history), name="keep history")
 
     async def _keep_published(self) -> None:
         await self._bus.picture_complete()
@@ -87,9 +95,29 @@ class RendererService:
         self._unripe_looks = self._unripe_looks + 1 if changes.unripe else 0
         if changes.unripe:
             asyncio.get_running_loop().call_later(RIPE_S, self._hinted.set)
+        if changes.names:
+            self._edited.set()
         self._work.files_changed(changes.names)
         if NODES_FILE in changes.names:
             await self._take_nodes()
+
+    async def _keep_history(self, history: History) -> None:
+        """Commit what somebody has edited, once nothing changes any more."""
+        trouble = ""
+        while True:
+            try:
+                commit = await asyncio.to_thread(history.take_edits)
+                if commit is not None:
+                    logger.info("%s: committed as %s", commit.subject, commit.id[:8])
+                trouble = ""
+            except HistoryError as error:
+                if str(error) != trouble:
+                    logger.warning("no history is kept: %s", error)
+                trouble = str(error)
+            await self._edited.wait()
+            while self._edited.is_set():
+                self._edited.clear()
+                await asyncio.sleep(QUIET_S)
 
     async def _take_nodes(self) -> None:
         """Publish the registry; where nodes.yaml can't be understood, nodes and configs stay as they are."""

@@ -12,6 +12,7 @@ from msgspec.json import decode
 from conche.contract import NODE_DESIRED, REGISTRY, DesiredConfig, Message, RegisteredNode, Registry
 from conche.renderer import service as module
 from conche.renderer import watch
+from conche.renderer.history import History
 from conche.renderer.publisher import PayloadT
 from conche.renderer.render import Draft, Rendered, Rendering
 from conche.renderer.service import RendererService
@@ -348,3 +349,33 @@ async def test_loop_stays_free_while_nodes_are_rendered(
     await world.until(lambda: world.bus.config() == {"x": 1})
     assert threads
     assert threading.get_ident() not in threads
+
+
+async def test_what_is_edited_by_hand_is_committed_once_it_is_quiet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUIET_S", 0.3)
+    history = History(world.configs.root)
+    world.start()
+    await world.until(lambda: world.bus.config() == {"x": 1})
+    await world.until(lambda: [c.author for c in history.log()] == ["by hand"])
+    world.configs.write("cx/cx1.yaml", "x: 2\n")
+    await asyncio.sleep(0.1)
+    world.configs.write("vars.yaml", "a: 1\n")
+    world.configs.write("cx/cx1.yaml", "x: 3\n")
+    await world.until(lambda: len(list(history.log())) == 2)
+    assert next(history.log()).paths == ("cx/cx1.yaml", "vars.yaml")
+
+
+async def test_history_that_cannot_be_kept_is_said_once_and_stops_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "QUIET_S", 0.05)
+    (world.configs.root / ".git").write_text("nonsense")
+    world.start()
+    await world.until(lambda: world.bus.config() == {"x": 1})
+    for x in (2, 3):
+        world.configs.write("cx/cx1.yaml", f"x: {x}\n")
+        await world.until(lambda x=x: world.bus.config() == {"x": x})
+        await asyncio.sleep(0.2)
+    assert len([r for r in caplog.records if "no history is kept" in r.message]) == 1
