@@ -197,11 +197,32 @@ def _default_file(environment: Mapping[str, str]) -> Path | None:
     return DEFAULT_FILE if DEFAULT_FILE.exists() else None
 
 
+class _Twice(ValueError):
+    """A key stands twice."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """Takes no key twice: the last one would win, and nobody would notice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for name, _ in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                continue
+            line = name.start_mark.line + 1
+            first = lines.setdefault(name.value, line)
+            if first != line:
+                raise _Twice(f"{name.value} stands twice, in lines {first} and {line}; keep one")
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+        values = yaml.load(path.read_bytes(), Loader=_Loader)
     except OSError as error:
         raise SettingsInvalid(f"{path}: can't be read: {error.strerror}") from None
+    except _Twice as error:
+        raise SettingsInvalid(f"{path}: {error}") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
         raise SettingsInvalid(f"{path}: not YAML: {error}") from None
     if not isinstance(values or {}, dict):

@@ -93,6 +93,8 @@ def test_empty_file_or_section_is_one_of_defaults(file: Path, text: str) -> None
         ("poller: {period_s: 2026-13-45}", "not YAML: "),
         ("{[a]: b}", "not YAML: "),
         ("poller: \x00", "not YAML: "),
+        ("poller: {}\nlog: info\npoller: {}\n", "poller stands twice, in lines 1 and 3; keep one"),
+        ("groups:\n  cx: {}\n  cx: {}\n", "cx stands twice, in lines 2 and 3; keep one"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_said_with_file_and_key(file: Path, text: str, words: str) -> None:
