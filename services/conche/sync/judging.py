@@ -7,6 +7,7 @@ from typing import Final
 
 from conche.bus import Bus
 from conche.commands import CLOCK_TOLERANCE
+from conche.contract import Reach
 from conche.kotekan.errors import WriteForbidden
 
 from .batches import GO, Batches
@@ -146,6 +147,11 @@ class Judge:
             self._bus.connected and node.observed is not None and self._sources.blind(node.observed) is None
         )
 
+    def must_look(self, node: Node) -> bool:
+        """Return whether something waits for a look at a node: what it runs, or how it is adopted."""
+        adoptable = node.started is None and node.seen is not None and node.seen.reach is Reach.OK
+        return (node.seen is None or adoptable) and self.may_look(node)
+
     def gate(self, node: Node) -> None:
         """Let a write to a node pass, or not; asked before every request.
 
@@ -176,7 +182,7 @@ class Judge:
 
     def learn(self, node: Node) -> None:
         """Take note of what time alone brings: a confirmed renderer, and a config that has proven itself."""
-        if not node.confirmed and node.said and self._sources.speaks_for(node.desired):
+        if not node.confirmed and node.said and self._sources.says_surely(node.desired):
             node.confirmed = True
         if node.forced and node.push is None and _expired(node):
             node.forced = False

@@ -62,10 +62,13 @@ class Sources:
         """The last registry that was heard of each renderer, by boot."""
         self._found: dict[str, Registry] = {}
         """The same, of those that were only found."""
+        self._doubted: ServiceBirth | None = None
+        """A renderer that was only found, and seems to be older than the one that is known."""
 
     def on_disconnection(self) -> None:
         """Take that the broker is away: what was found there and not confirmed counts no more."""
         self._found.clear()
+        self._doubted = None
 
     def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None, *, heard: bool) -> bool:
         """Take that renderer or poller came or went; return whether another registry is to be followed.
@@ -77,8 +80,10 @@ class Sources:
         """
         if params["service"] == Service.RENDERER:
             if birth is not None and self._succeeds(birth, heard=heard):
-                self._renderer = birth
+                self._renderer, self._doubted = birth, None
                 return self._pick_registry()
+            if not heard:
+                self._doubted = birth
         elif birth is None:
             self._pollers.pop(params["instance"], None)
         else:
@@ -105,6 +110,8 @@ class Sources:
 
     def on_beat(self, boot: str) -> bool:
         """Take that the renderer is there and what was found of it is what it says; return as `on_registry`."""
+        if self._doubted is not None and self._doubted.boot == boot:  # clocks step; who beats is there
+            self._renderer, self._doubted = self._doubted, None
         if self._renderer is None or self._renderer.boot != boot:
             return False
         registry = self._found.pop(boot, None)
@@ -163,6 +170,10 @@ class Sources:
             and self.renderer_lives()
             and desired.boot == self.registry.boot
         )
+
+    def says_surely(self, desired: DesiredConfig | None) -> bool:
+        """Return whether, moreover, the registry was heard from it: the addresses in one that was found may be old."""
+        return self.speaks_for(desired) and self._follows_said()
 
     def unready(self, desired: DesiredConfig | None) -> str | None:
         """Return why a node can't be judged yet of which no desired config was ever confirmed, or None."""

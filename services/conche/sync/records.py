@@ -103,12 +103,15 @@ class Recorder:
         self._current = current
         self._asked: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
+        self._retry: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Write whenever somebody asks, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._retry is not None:  # one at a time, however many have asked in vain
+                self._retry.cancel()
             asked, self._asked = self._asked, []
             data = encode(self._current())
             error: OSError | None = None
@@ -116,7 +119,7 @@ class Recorder:
                 await asyncio.to_thread(self._write, data)
             except OSError as caught:
                 error = caught
-                asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
+                self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
                 logger.error("%s: can't be written: %s", self.path, caught)
             for future in asked:
                 if not future.done():

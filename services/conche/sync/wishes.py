@@ -27,6 +27,7 @@ from conche.kotekan.connection import Connection
 from .fulfilment import fulfilled, inspected, restarted, started_or_stopped
 from .node import Node
 from .records import Recorder, RecordsLost
+from .switches import Switches
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ class Wishes:
         self._restarts: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._answers: Answers
         self._running: set[asyncio.Task[None]] = set()
+        self._switching = asyncio.Lock()
+        """Held from a switch to its being on disk, or back: the next one must not build on what is not saved."""
         self._early: list[Incoming] | None = []
         """Commands that came before the worker knew its nodes; None once it does."""
 
@@ -150,8 +153,16 @@ class Wishes:
     def _hold(self, message: Incoming) -> None:
         if self._early is not None and len(self._early) < MAX_EARLY:
             self._early.append(message)
+            asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, self._give_up, message)
         else:
             self.on_busy(message)
+
+    def _give_up(self, message: Incoming) -> None:
+        """Refuse a command that was held for so long: it must not come as a surprise later."""
+        if self._early is not None and message in self._early:
+            self._early.remove(message)
+            why = "the renderer is not there, so nobody knows which nodes there are"
+            self._answers.refuse(envelope_of(message, root=self._root), group=self._worker.group, why=why)
 
     def _targets(self, envelope: Envelope) -> list[Node]:
         nodes = self._worker.nodes
@@ -176,6 +187,8 @@ class Wishes:
             results = await self._results(command, targets)
         except RecordsLost as lost:
             error = f"nothing was done: {lost}"
+            for node in targets:
+                self._worker.refresh(node)
         self._answers.answer(
             command.envelope,
             Reply(
@@ -211,21 +224,20 @@ class Wishes:
             reason=wish.reason,
             until=wish.until if wish.maintenance else None,
         )
-        before = {node: (node.maintenance, node.next_maintenance) for node in targets}
-        for node in targets:  # at once: the gate reads it before every request
-            node.maintenance = switch
-            node.next_maintenance = None if self._worker.epoch_is_current(node) else switch
-            node.forced = node.forced and not switch.on
-            node.begin_anew()
-        try:
-            await self._worker.recorder.save()
-            unsaved = None
-        except RecordsLost as lost:
-            if not switch.on:
-                for node in targets:
-                    node.maintenance, node.next_maintenance = before[node]
-                raise
-            unsaved = f"it is in maintenance, which is forgotten if its worker ends: {lost}"  # the safe side
+        if switch.on:  # at once: the gate reads it before every request
+            self._switch_maintenance(targets, switch)
+        unsaved = None
+        async with self._switching:
+            before = {node: Switches.of(node) for node in targets}
+            self._switch_maintenance(targets, switch)
+            try:
+                await self._worker.recorder.save()
+            except RecordsLost as lost:
+                if not switch.on:
+                    for node in targets:
+                        before[node].restore_maintenance(node, switch)
+                    raise
+                unsaved = f"it is in maintenance, which is forgotten if its worker ends: {lost}"  # the safe side
         for node in targets:
             self._worker.refresh(node)
         if switch.on:
@@ -234,18 +246,26 @@ class Wishes:
                     group.create_task(_until_nothing_in_flight(node))
         return {node.key: _switched(node, switch, unsaved) for node in targets}
 
-    async def _set_started(self, wish: SetStarted, targets: list[Node]) -> dict[str, Result]:
-        before = {node: (node.started, node.next_started) for node in targets}
+    def _switch_maintenance(self, targets: list[Node], switch: Maintenance) -> None:
         for node in targets:
-            node.started = wish.started
-            node.next_started = None if self._worker.epoch_is_current(node) else wish.started
+            node.maintenance = switch
+            node.next_maintenance = None if self._worker.epoch_is_current(node) else switch
+            node.forced = node.forced and not switch.on
             node.begin_anew()
-        try:
-            await self._worker.recorder.save()
-        except RecordsLost:
+
+    async def _set_started(self, wish: SetStarted, targets: list[Node]) -> dict[str, Result]:
+        async with self._switching:
+            before = {node: Switches.of(node) for node in targets}
             for node in targets:
-                node.started, node.next_started = before[node]
-            raise
+                node.started = wish.started
+                node.next_started = None if self._worker.epoch_is_current(node) else wish.started
+                node.begin_anew()
+            try:
+                await self._worker.recorder.save()
+            except RecordsLost:
+                for node in targets:
+                    before[node].restore_started(node)
+                raise
         for node in targets:
             self._worker.refresh(node)
         return await self._await_all(targets, lambda node: started_or_stopped(node, wanted=wish.started))

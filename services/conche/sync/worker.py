@@ -329,7 +329,7 @@ class GroupWorker:
         self._turns.queue(node, decision)
         self._voice.say(node, decision, retry_s=self._judge.retry_s(node))
         (self._disagreeing.discard if node.agrees() else self._disagreeing.add)(node)
-        if decision.action is not Action.NONE or (node.seen is None and self._judge.may_look(node)):
+        if decision.action is not Action.NONE or self._judge.must_look(node):
             node.poke.set()
         self._set_timer(node)
         node.tell_change()
