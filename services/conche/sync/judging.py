@@ -7,8 +7,9 @@ from typing import Final
 
 from conche.bus import Bus
 from conche.commands import CLOCK_TOLERANCE
-from conche.contract import Reach
+from conche.contract import DesiredConfig, Reach
 from conche.kotekan.errors import WriteForbidden
+from conche.kotekan.snapshot import Snapshot
 
 from .batches import GO, Batches
 from .cures import Ignored
@@ -187,20 +188,16 @@ class Judge:
         if node.forced and node.push is None and _expired(node):
             node.forced = False
         seen, desired = node.seen, node.desired
-        if seen is not None and seen.idle and node.started is False and node.push is None:
+        if node.push is None and _is_as_wished(node):
             node.problem = None
-        if seen is None or seen.running is None or desired is None:
-            return
-        if seen.running.revision != desired.revision:
+        if seen is None or desired is None or not _runs(seen, desired):
             return
         if seen.body is not None:
             node.seen = replace(seen, body=None)  # the desired config says the same
-        if node.push is None and node.running_since is not None:
-            if node.started is not False:
-                node.problem = None
-            if _now() - node.running_since >= self._settle_s:
-                node.proven = desired.revision
-        if node.proven == desired.revision:
+        settled = node.running_since is not None and _now() - node.running_since >= self._settle_s
+        if node.push is None and settled:
+            node.proven = desired.revision
+        if desired.revision is not None and node.proven == desired.revision:
             self._group.proven.keep(desired.revision, bytes(desired.config))
 
     def look_again_s(self, node: Node) -> float | None:
@@ -220,6 +217,17 @@ class Judge:
         if node.push is None and not self.epoch_is_current(node):
             return "a new epoch begins"
         return None if node.confirmed else self._sources.unready(node.desired)
+
+
+def _runs(seen: Snapshot, desired: DesiredConfig) -> bool:
+    return seen.running is not None and seen.running.revision == desired.revision
+
+
+def _is_as_wished(node: Node) -> bool:
+    """Return whether a node is what its last push was to bring about, whoever has done it."""
+    if node.seen is None or node.desired is None:
+        return False
+    return node.seen.idle if node.started is False else _runs(node.seen, node.desired)
 
 
 def _expired(node: Node) -> bool:

@@ -237,7 +237,9 @@ class Wishes:
                     for node in targets:
                         before[node].restore_maintenance(node, switch)
                     raise
-                unsaved = f"it is in maintenance, which is forgotten if its worker ends: {lost}"  # the safe side
+                unsaved = (
+                    f"it is in maintenance, which is forgotten if its worker ends: {lost}"  # the safe side
+                )
         for node in targets:
             self._worker.refresh(node)
         if switch.on:
