@@ -1,6 +1,5 @@
 """The rules of the data plane, judged by the simulator's own books."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -26,6 +25,7 @@ def broken_rules(entries: Sequence[SimEntry], record: Record) -> list[str]:
         *_driven_to_the_limit(entries),
         *_came_wrongly_into_an_epoch(record, switches),
         *_epochs_without_reason(record),
+        *sorted(record.not_kept),
     ]
 
 
@@ -149,12 +149,9 @@ def _driven_to_the_limit(entries: Sequence[SimEntry]) -> Iterator[str]:
 
 def _came_wrongly_into_an_epoch(record: Record, switches: Switches) -> Iterator[str]:
     for epoch in record.epochs:
-        for switch, at, found in (
-            (Switch.MAINTENANCE, epoch.seen, epoch.seen_in_maintenance),
-            (Switch.STARTED, epoch.adopted, epoch.adopted_as),
-        ):
-            allowed = switches.at(epoch.node, switch, math.nextafter(at, math.inf))
-            if found is not None and found not in allowed:
+        first = {Switch.MAINTENANCE: epoch.seen_in_maintenance, Switch.STARTED: epoch.adopted_as}
+        for switch, found in first.items():
+            if found is not None and found not in switches.in_epoch(epoch, switch):
                 yield f"{epoch.node}: came into the epoch of {epoch.edited:.3f} with {switch} {found}"
 
 

@@ -26,9 +26,9 @@ SEED = int(os.environ.get("CONCHE_CHAOS_SEED", "0")) or random.SystemRandom().ra
 
 DOZEN = Size(groups={"cx": 6, "recv": 4, "beam": 2}, kills=40)
 TWENTY_WITH_FAULTS = Size(groups={"cx": 10, "recv": 7, "beam": 3}, kills=25, faults=True)
-HUNDRED = Size(groups={"cx": 50, "recv": 40, "beam": 10}, kills=200, orders_period_s=0.6)
+HUNDRED = Size(groups={"cx": 50, "recv": 40, "beam": 10}, kills=200, orders_period_s=0.3)
 HUNDRED_WITH_FAULTS = Size(
-    groups={"cx": 50, "recv": 40, "beam": 10}, kills=200, orders_period_s=0.6, faults=True
+    groups={"cx": 50, "recv": 40, "beam": 10}, kills=200, orders_period_s=0.3, faults=True
 )
 
 full = pytest.mark.skipif(
