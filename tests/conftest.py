@@ -2,12 +2,18 @@
 
 import asyncio
 import gc
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).parents[1]
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in a shell's background: programs under test inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -154,7 +154,7 @@ def _draw_wishes(dice: random.Random, size: Size, *, end: float) -> Iterator[Wis
 def _draw_edits(dice: random.Random, size: Size, *, end: float) -> Iterator[Edit]:
     """Draw edits such that no group loses its last two nodes; each kind comes once in three."""
     there, gone, numbers = set(size.nodes), set[str](), dict(size.groups)
-    kinds: list[str] = []
+    kinds = ["move"]  # which begins an epoch, whomever an edit concerns
     at = dice.uniform(3.0, 5.0)
     while at < end:
         chosen: dict[str, tuple[str, ...]] = {}

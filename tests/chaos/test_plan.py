@@ -30,6 +30,7 @@ def test_every_kind_of_action_comes_while_things_are_killed(plan: Plan) -> None:
     for actions in (plan.changes, plan.wishes, plan.edits, plan.troubles):
         assert actions
         assert all(0 < action.at < end for action in actions)
+    assert plan.edits[0].move, "without an epoch nothing is adopted"
     assert all(edit.at < end - QUIET_END_S for edit in plan.edits)
     assert all(trouble.at + trouble.lasts_s <= end - QUIET_END_S for trouble in plan.troubles)
 

@@ -169,3 +169,17 @@ async def test_an_epoch_in_the_middle_of_three_hundred_pushes_stops_what_has_not
         await stack.command("set_maintenance", SetMaintenance(maintenance=False))
         await stack.until_all_run(depth=31, coeff=1.0)
         await nothing_started_twice(stack, before)
+
+
+async def test_a_config_that_breaks_between_kill_and_start_leaves_no_node_idle(stack: DataPlane):
+    await stack.sim.fault("cx/cx1", "slow_stop", seconds=4.0)
+    before = await stack.last_entry()
+    stack.write_vars(depth=41, coeff=1.0)
+    await stack.arrived("cx/cx1", "kill", since=before)
+    (stack.configs / "vars.yaml").write_text("depth: [")
+    found = await stack.until(
+        lambda s: s["cx/cx1"].live is not None and "vars.yaml" in str(s["cx/cx1"].error), 30
+    )
+    assert found["cx/cx1"].live == stack.revision(depth=4, coeff=1.0)  # what last ran well
+    stack.write_vars(depth=42, coeff=1.0)
+    await stack.until_all_run(depth=42, coeff=1.0)

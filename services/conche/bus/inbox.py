@@ -1,8 +1,9 @@
 """What has come in and was not handled yet, bounded: a storm must not fill the memory.
 
-The drop rule: of a state or heartbeat the newest for each topic wins. A state takes the place of the older one
-in the queue; a heartbeat, which says something of what came before it, goes to the end; a command
-that finds its part full is not taken, and its sender is told.
+The drop rule: of a state the newest for each topic wins, and takes the place of the older one in the queue. A
+heartbeat, which says something of what came before it, must not overtake that, and must not be put off for ever:
+one that finds an older one waiting is forgotten. A command that finds its part full is not taken, and its sender
+is told.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ class Inbox:
         self.dropped = 0
 
     def put_state(self, message: Incoming, *, late: bool = False) -> None:
-        """Take a state, heartbeat, reply or mark; the older one of its topic is forgotten.
+        """Take a state, heartbeat, reply or mark; one of two of its topic is forgotten.
 
         Parameters
         ----------
@@ -43,12 +44,12 @@ class Inbox:
         """
         if message.topic in self._queue:
             self.replaced += 1
+            if late:
+                return
         elif len(self._queue) - self._commands >= self._max_topics:
             self.dropped += 1
             return
         self._queue[message.topic] = message
-        if late:
-            self._queue.move_to_end(message.topic)
         self._ready.set()
 
     def put_command(self, message: Incoming) -> bool:

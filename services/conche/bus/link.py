@@ -6,7 +6,8 @@ unacknowledged publish fails, and whoever owns a state publishes it again on the
 
 import asyncio
 import logging
-import ssl
+import os
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from .errors import BusDenied, BusFatal, BusTakenOver, BusUnavailable
+from .errors import BusDenied, BusTakenOver, BusUnavailable
+from .tls import tls_context
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +113,7 @@ class Link:
         client.connect_timeout = CONNECT_TIMEOUT_S - 1
         client.username_pw_set(self._login.account, self._login.password)
         if self._login.ca_file is not None:
-            client.tls_set_context(_tls(self._login.ca_file))
+            client.tls_set_context(tls_context(self._login.ca_file))
         if will is not None:
             properties = Properties(PacketTypes.WILLMESSAGE)
             properties.WillDelayInterval = WILL_DELAY_S
@@ -330,11 +332,19 @@ class Link:
             while sock is not None and getattr(sock, "pending", int)():  # TLS has read more than it gave
                 self._client.loop_read()
                 sock = self._client.socket()
+            self._notice_reset(sock)
         except UnicodeDecodeError as error:
             self._end(BusUnavailable(f"the broker sent what is not MQTT: {error}"))
             self.give_up()
         except Exception as error:  # noqa: BLE001  # of a handler; for whoever waits for the end, else paho repeats it
             self._end(error)
+            self.give_up()
+
+    def _notice_reset(self, sock: Any) -> None:
+        """End at once when the connection was reset: uvloop does not tell of it again."""
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if sock is not None else 0
+        if error:
+            self._end(BusUnavailable(f"the connection to the broker ended: {os.strerror(error)}"))
             self.give_up()
 
     def _socket_close(self, _client: Any, _data: Any, sock: Any) -> None:
@@ -357,27 +367,6 @@ class Link:
         """Let paho send its pings, and notice when they are not answered."""
         self._misc = self._loop.call_later(1.0, self._tick)
         self._client.loop_misc()
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho forgets it."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
-
-
-def _tls(ca_file: Path) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        words = error.strerror or error
-        raise BusFatal(f"{ca_file}: the broker's certificate authority can't be read: {words}") from None
-    context.sslsocket_class = _TlsSocket
-    return context
 
 
 def _options(subscription: Subscription) -> SubscribeOptions:

@@ -22,10 +22,10 @@ class Answering:
     root
         First level of every topic.
     groups
-        Returns the registry's groups.
+        Returns the registry's groups; None before there is a registry.
     """
 
-    def __init__(self, bus: Sender, *, root: str, groups: Callable[[], Groups]) -> None:
+    def __init__(self, bus: Sender, *, root: str, groups: Callable[[], Groups | None]) -> None:
         self._answers = Answers(bus)
         self._root = root
         self._groups = groups
@@ -34,6 +34,8 @@ class Answering:
         """Answer what is the renderer's to answer."""
         envelope = envelope_of(message, root=self._root)
         groups = self._groups()
+        if groups is None:
+            return  # its sender repeats it, and by then it is known which groups there are
         if envelope.group == NO_NAME or envelope.group in groups:
             return
         if envelope.group == ALL:

@@ -63,7 +63,7 @@ class BatchRendering:
         """Let the other processes go: the next change may be far."""
         self._parsed = 0
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
     def _drafts(self, nodes: Sequence[Node]) -> tuple[list[Draft], list[Text]]:

@@ -13,6 +13,8 @@ from typing import Final
 import pygit2
 from pygit2.enums import DeltaStatus, FileStatus, RepositoryState, SortMode
 
+from .nodes import FILE as NODES_FILE
+
 BY_HAND: Final = "by hand"
 """Author of what somebody wrote into the directory past conche."""
 
@@ -28,7 +30,6 @@ BRANCH: Final = "main"
 NAMED_FILES: Final = 3
 
 _UNCHANGED: Final = FileStatus.CURRENT | FileStatus.IGNORED
-_GONE: Final = FileStatus.WT_DELETED | FileStatus.INDEX_DELETED
 
 
 class HistoryError(Exception):
@@ -95,7 +96,7 @@ class History:
             changed = {
                 path: flags
                 for path, flags in self._open().status(untracked_files="all").items()
-                if not flags & _UNCHANGED and (flags != FileStatus.WT_NEW or is_config_file(path))
+                if not flags & _UNCHANGED and is_config_file(path)
             }
             if not changed:
                 return None
@@ -104,8 +105,8 @@ class History:
 
     def commit(
         self, paths: Iterable[str], *, author: str, subject: str, reason: str = "", **trailers: str
-    ) -> Commit:
-        """Commit files that conche has written.
+    ) -> Commit | None:
+        """Commit files that conche has written; return the commit, or None where nothing differs.
 
         Parameters
         ----------
@@ -198,6 +199,10 @@ class History:
             raise HistoryError(f"the config directory {self._root} is not there")
         if (self._root / ".git").exists():
             return pygit2.Repository(str(self._root))
+        if not (self._root / NODES_FILE).is_file():
+            raise HistoryError(
+                f"{self._root} has no {NODES_FILE}: it gets a history once it is a config directory"
+            )
         outer = pygit2.discover_repository(str(self._root))
         if outer is not None:
             raise HistoryError(
@@ -206,7 +211,7 @@ class History:
             )
         return None
 
-    def _commit(self, paths: Iterable[str], *, author: str, message: str) -> Commit:
+    def _commit(self, paths: Iterable[str], *, author: str, message: str) -> Commit | None:
         repository = self._open()
         if repository.state() is not RepositoryState.NONE:
             state = repository.state().name.lower().replace("_", " ")
@@ -214,14 +219,18 @@ class History:
         index = repository.index
         index.read(True)
         for path in paths:
-            if (self._root / path).exists():
+            file = self._root / path
+            if file.is_symlink() or file.is_file():
                 index.add(path)
             elif path in index:
                 index.remove(path)
         index.write()
         parents = [] if repository.head_is_unborn else [repository.head.target]
+        tree = index.write_tree()
+        if parents and repository[parents[0]].peel(pygit2.Tree).id == tree:
+            return None
         name = repository.create_commit(
-            "HEAD", _signature(author), _signature(CONCHE), message, index.write_tree(), parents
+            "HEAD", _signature(author), _signature(CONCHE), message, tree, parents
         )
         return _told(repository[name].peel(pygit2.Commit))
 
@@ -253,8 +262,8 @@ class _words:
                     f"{self._root}: another git works there (if none does, one has died: remove {lock})"
                 ) from None
             raise HistoryError(f"{self._root}: git: {error}") from None
-        if isinstance(error, OSError):
-            raise HistoryError(f"{self._root}: git: {error.strerror}") from None
+        if isinstance(error, OSError | ValueError | LookupError):  # Unicode errors are ValueErrors
+            raise HistoryError(f"{self._root}: git: {error}") from None
 
 
 def _signature(name: str) -> pygit2.Signature:
@@ -307,4 +316,5 @@ def _trailer(name: str) -> str:
 
 def _listed(names: list[str]) -> str:
     more = len(names) - NAMED_FILES
-    return ", ".join(names[:NAMED_FILES]) + (f" and {more} more" if more > 0 else "")
+    shown = [name.encode("utf-8", "backslashreplace").decode() for name in names[:NAMED_FILES]]
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -50,8 +50,8 @@ class Publisher:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self.groups: dict[str, dict[str, RegisteredNode]] = {}
-        """Groups of the registry that was published."""
+        self.groups: dict[str, dict[str, RegisteredNode]] | None = None
+        """Groups of the registry that was published; None before."""
         self._said: set[tuple[str, str]] = set()
 
     def last_registry(self) -> Registry | None:

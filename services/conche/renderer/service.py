@@ -63,8 +63,8 @@ class RendererService:
         self._nothing_there = False
         self._error: str | None = None
 
-    def groups(self) -> Groups:
-        """Return the groups of the registry that was published."""
+    def groups(self) -> Groups | None:
+        """Return the groups of the registry that was published; None before."""
         return self._publish.groups
 
     async def run(self) -> None:

@@ -61,12 +61,14 @@ def enter_epoch(node: Node, entry: RegisteredNode) -> bool:
         node.seen = None  # of another machine; what the poller saw may be of this one, and makes it look
     node.entry = entry
     if node.epoch == entry.epoch:
-        node.next_started = node.next_maintenance = None
+        node.await_epoch(None)
         return False
+    node.await_epoch(entry.epoch)
     node.was_started = node.started if node.started is not None else node.was_started
     node.epoch = entry.epoch
-    node.started, node.next_started = node.next_started, None
-    node.maintenance, node.next_maintenance = node.next_maintenance or NEW_EPOCH, None
+    node.started = node.next_started
+    node.maintenance = node.next_maintenance or NEW_EPOCH
+    node.await_epoch(None)
     return True
 
 
@@ -96,6 +98,7 @@ def adopted(*, was_started: bool, interrupted: bool, seen: Snapshot | None, regi
 def adopt(node: Node) -> bool:
     """Set the run state of a node that has none yet; return whether it has one now and had none before."""
     if node.started is not None:
+        node.interrupted = False
         return False
     node.started = adopted(
         was_started=node.was_started,

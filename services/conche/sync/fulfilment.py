@@ -5,6 +5,7 @@ from msgspec import Raw
 from conche.contract import (
     NULL,
     Inspection,
+    Maintenance,
     NodeState,
     Outcome,
     Reach,
@@ -45,8 +46,24 @@ def started_or_stopped(node: Node, *, wanted: bool) -> Result | None:
     return fulfilled(node, Outcome.OK) if answered and not running else _not_reached(node)
 
 
-def restarted(node: Node) -> Result | None:
-    """Return how ``resync`` ended for a node that is at rest, or None while that can't be told."""
+def switched(node: Node, switch: Maintenance, unsaved: str | None) -> Result:
+    """Return how ``set_maintenance`` ended, and why it may not last."""
+    error = f"still unanswered: {node.in_flight}" if switch.on and node.in_flight else None
+    if unsaved is not None:
+        return Result(ok=False, outcome=Outcome.FAILED, error="; ".join(filter(None, (unsaved, error))))
+    return Result(ok=True, outcome=Outcome.OK, error=error)
+
+
+def restarted(node: Node, *, since: int | None = None) -> Result | None:
+    """Return how ``resync`` ended for a node that is at rest, or None while that can't be told.
+
+    Parameters
+    ----------
+    node
+        Which is at rest.
+    since
+        How many restarts there were before; None where one that was under way is joined.
+    """
     if node.gone:
         return Result(ok=False, outcome=Outcome.FAILED, error="left the registry")
     if node.maintenance.on:
@@ -57,6 +74,8 @@ def restarted(node: Node) -> Result | None:
     if result is not None and result.ok and node.resync_lost:
         words = "it runs as desired, but its worker was ended meanwhile: say resync again if it must be new"
         return fulfilled(node, Outcome.FAILED, words)
+    if result is not None and result.ok and since == node.restarts:
+        return fulfilled(node, Outcome.FAILED, "it could not be restarted in time, and runs as it did")
     return result
 
 

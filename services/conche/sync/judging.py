@@ -76,7 +76,9 @@ class Judge:
         self._settle_s = settle_s
         self._began = _now()
 
-    def decide(self, node: Node, *, pushing: bool | None = None, patient: bool = True) -> Decision:
+    def decide(
+        self, node: Node, *, pushing: bool | None = None, patient: bool = True, sighted: bool = True
+    ) -> Decision:
         """Decide about a node.
 
         Parameters
@@ -85,6 +87,8 @@ class Judge:
             Whether a push counts as under way; None for what is the case.
         patient
             Whether back-off is heeded.
+        sighted
+            Whether the poller's word is needed; not in a push, which looks for itself.
         """
         desired, now = node.desired, _now()
         revision = desired.revision if desired else None
@@ -94,7 +98,7 @@ class Judge:
                 connected=self._bus.connected,
                 unheard=None if node.confirmed else UNHEARD,
                 unready=self._unready(node),
-                blind=self._sources.blind(node.observed),
+                blind=self._sources.blind(node.observed) if sighted else None,
                 desired=desired,
                 seen=node.seen,
                 busy_s=now - node.busy_since if node.busy_since is not None else 0.0,
@@ -176,10 +180,10 @@ class Judge:
             return False
         return self.may_look(node) or _now() - self._began < BEGINNING_S
 
-    def epoch_is_current(self, node: Node) -> bool:
-        """Return whether a node is in the epoch of its registry entry."""
+    def awaited_epoch(self, node: Node) -> str | None:
+        """Return the epoch of a node's registry entry if it has not entered it yet, else None."""
         entry = self._sources.entry(node.name)
-        return entry is None or entry.epoch == node.epoch
+        return None if entry is None or entry.epoch == node.epoch else entry.epoch
 
     def learn(self, node: Node) -> None:
         """Take note of what time alone brings: a confirmed renderer, and a config that has proven itself."""
@@ -214,7 +218,7 @@ class Judge:
         return None if due is None else min(due, TIMER_LONGEST_S) + 0.01
 
     def _unready(self, node: Node) -> str | None:
-        if node.push is None and not self.epoch_is_current(node):
+        if node.push is None and self.awaited_epoch(node) is not None:
             return "a new epoch begins"
         return None if node.confirmed else self._sources.unready(node.desired)
 

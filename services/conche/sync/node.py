@@ -52,9 +52,10 @@ class Node:
     stop_backoff: Backoff = field(default_factory=Backoff)
     exits: Exits = field(default_factory=Exits)
     cures: Cures = field(default_factory=Cures)
+    next_epoch: str | None = None
     next_started: bool | None = None
     next_maintenance: Maintenance | None = None
-    """Switches set while a new epoch waits for the end of a push."""
+    """Switches set while a new epoch waits for the end of a push, and which epoch."""
 
     desired: DesiredConfig | None = None
     said: bool = False
@@ -77,6 +78,8 @@ class Node:
     forced: bool = False
     forced_until: datetime | None = None
     """When the command that forces a restart expires."""
+    restarts: int = 0
+    """Kills and starts that were sent."""
     resync_lost: bool = False
     """Whether an earlier worker was killed in the middle of a resync: nobody knows if it killed the process."""
     problem: str | None = None
@@ -150,6 +153,17 @@ class Node:
                 return self.heal_backoff
         return self.backoff
 
+    def await_epoch(self, epoch: str | None) -> None:
+        """Take for which epoch switches are set from now on; those for another one are forgotten."""
+        if epoch != self.next_epoch:
+            self.next_epoch = epoch
+            self.next_started = self.next_maintenance = None
+
+    def restart_begins(self) -> None:
+        """Take that a kill or a start is being sent: whatever comes of it, a resync is done with it."""
+        self.restarts += 1
+        self.forced = False
+
     def begin_anew(self) -> None:
         """Forget every back-off: somebody wants something of the node now."""
         for backoff in (self.backoff, self.heal_backoff, self.stop_backoff):
@@ -163,6 +177,7 @@ class Node:
             started=self.started,
             was_started=self.was_started,
             maintenance=self.maintenance,
+            next_epoch=self.next_epoch,
             next_started=self.next_started,
             next_maintenance=self.next_maintenance,
             push=self.push,
@@ -183,6 +198,7 @@ class Node:
         self.started = record.started
         self.was_started = record.was_started
         self.maintenance = record.maintenance
+        self.next_epoch = record.next_epoch
         self.next_started = record.next_started
         self.next_maintenance = record.next_maintenance
         self.proven = record.proven

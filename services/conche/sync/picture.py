@@ -141,7 +141,7 @@ class Sources:
     def changed(self, now: float) -> bool:
         """Move to a monotonic time [s]; return whether anything that is decided here came out differently."""
         self._now = now
-        current = (self.renderer_lives(), self._poller_boots(), self._poller_away())
+        current = (self.renderer_sure(), self.renderer_lives(), self._poller_boots(), self._poller_away())
         changed, self._last = current != self._last, current
         return changed
 

@@ -130,11 +130,22 @@ class Pusher:
                 await self._kill(node, connection)
                 idle = await self._wait_idle(node)
                 try:
-                    await self._start(node, self._after_kill(node), idle)
+                    await self._start_after_kill(node, idle)
                 finally:
                     idle.close()
             case Action.NONE:
                 pass
+
+    async def _start_after_kill(self, node: Node, connection: Connection) -> None:
+        """Start what is wanted by now; where that is broken by now, what last ran well: not idle until it is mended."""
+        action = self._after_kill(node)
+        if action is Action.NONE and node.started and node.desired is not None and node.desired.error:
+            if node.proven is None:
+                raise PushFailed(
+                    f"stopped half-way: what it should run is broken by now: {node.desired.error}"
+                )
+            action = Action.HEAL
+        await self._start(node, action, connection)
 
     def _after_kill(self, node: Node) -> Action:
         """Return what to start an idle node with that this push has killed, if it is still to run.
@@ -161,7 +172,7 @@ class Pusher:
             with self._sending(node, "GET /kill"):
                 # The answer comes before the exit, but a hung REST thread gives it late: to give up early
                 # would be to give up the connection, and with it the proof.
-                await self._writer(node, connection).kill(timeout=patience)
+                await self._restarter(node, connection).kill(timeout=patience)
             if not await connection.wait_closed(timeout=patience):
                 raise PushFailed(f"it was killed and is not gone after {patience:g} s: a stage does not end")
         except KotekanClosed:
@@ -217,9 +228,12 @@ class Pusher:
             return
         if not config:
             raise PushFailed("the config that last ran well is not there any more")
+        await self._start_with(node, wanted, config, connection)
+
+    async def _start_with(self, node: Node, wanted: str, config: bytes, connection: Connection) -> None:
         try:
             with self._sending(node, "POST /start"):
-                await self._writer(node, connection).start(config, timeout=self.settings.start_timeout_s)
+                await self._restarter(node, connection).start(config, timeout=self.settings.start_timeout_s)
         except KotekanConflict:
             raise PushFailed("it says that it runs already: something else starts it") from None
         except KotekanRejected as error:
@@ -316,6 +330,13 @@ class Pusher:
 
     def _writer(self, node: Node, connection: Connection) -> Writer:
         return Writer(connection, lambda: self.gate(node))
+
+    def _restarter(self, node: Node, connection: Connection) -> Writer:
+        def gate() -> None:
+            self.gate(node)
+            node.restart_begins()
+
+        return Writer(connection, gate)
 
     @contextmanager
     def _sending(self, node: Node, what: str) -> Iterator[None]:

@@ -50,6 +50,7 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     attempted: str | None = None
     """Revision that the attempts were made for."""
     retry_at: Time | None = None
+    next_epoch: str | None = None
     next_started: bool | None = None
     next_maintenance: Maintenance | None = None
     """Switches for an epoch that waits for the end of a push."""
@@ -67,8 +68,8 @@ class GroupRecord(Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     nodes: dict[str, NodeRecord] = field(default_factory=dict)
-    done: list[tuple[str, str]] = field(default_factory=list)
-    """Account and id of commands that restarted something."""
+    restarts: list[tuple[str, str, str]] = field(default_factory=list)
+    """Account, id and target of commands that restarted something."""
     cleared: list[str] = field(default_factory=list)
     """Revisions that were proven somewhere in the group, or with the batch that they were in."""
     held: dict[str, str] = field(default_factory=dict)

@@ -119,7 +119,7 @@ class Tender:
         try:
             await self._recorder.save()
             fresh = self._judge.decide(node, pushing=False, patient=False)
-            if fresh.action is not decision.action or not self._judge.epoch_is_current(node):
+            if fresh.action is not decision.action or self._judge.awaited_epoch(node) is not None:
                 raise StateMoved("something else is wanted by now")
             node.cure_paths = ()
             if fresh.action is Action.RESTART and not node.forced:
@@ -165,8 +165,6 @@ class Tender:
         node.tried = counted
         if push is None:
             return
-        if push.kind is not PushKind.UPDATE:  # else a resync that came meanwhile is still to be done
-            node.forced = False
         if not counted:
             node.backoff_for(push.kind).uncount(now)
         node.last_push = LastPush(

@@ -16,8 +16,8 @@ class DesiredConfigs:
 
     def take(self, name: str, desired: DesiredConfig, *, heard: bool) -> None:
         """Take a desired config."""
+        self._found.pop(name, None)  # the newest on this connection counts
         if heard:
-            self._found.pop(name, None)
             self._said[name] = desired
         elif self._said.get(name) != desired:
             self._found[name] = desired

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -24,9 +23,10 @@ from conche.contract import (
 )
 from conche.kotekan.connection import Connection
 
-from .fulfilment import fulfilled, inspected, restarted, started_or_stopped
+from .fulfilment import fulfilled, inspected, restarted, started_or_stopped, switched
 from .node import Node
 from .records import Recorder, RecordsLost
+from .restarts import Restarts
 from .switches import Switches
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,6 @@ MAX_EARLY: Final = 1_000
 MAX_RUNNING: Final = 1_000
 """Commands of one group that are being carried out; a guess, as that of the inbox."""
 
-REMEMBERED_RESTARTS: Final = 5_000
-"""Ids of restarts kept in the group's file."""
-
 
 class Group(Protocol):
     """What the wishes need of the worker."""
@@ -61,8 +58,8 @@ class Group(Protocol):
     def is_at_rest(self, node: Node) -> bool:
         """Return whether nothing is being done about a node, nor about to be."""
 
-    def epoch_is_current(self, node: Node) -> bool:
-        """Return whether a node is in the epoch of its registry entry."""
+    def awaited_epoch(self, node: Node) -> str | None:
+        """Return the epoch of a node's registry entry if it has not entered it yet, else None."""
 
     def lift(self, node: Node) -> None:
         """Forget why a node's desired config is not given to it."""
@@ -85,7 +82,7 @@ class Wishes:
     def __init__(self, worker: Group, *, root: str) -> None:
         self._worker = worker
         self._root = root
-        self._restarts: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.restarts = Restarts()
         self._answers: Answers
         self._running: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
@@ -98,14 +95,6 @@ class Wishes:
         self._answers = Answers(bus)
         filters = [COMMAND.filter(group=group) for group in (self._worker.group, ALL)]
         bus.take_commands(filters, self.on_command, on_busy=self.on_busy)
-
-    def restore(self, done: list[tuple[str, str]]) -> None:
-        """Take over the ids of restarts that an earlier worker carried out."""
-        self._restarts = OrderedDict.fromkeys((user, identity) for user, identity in done)
-
-    def restarts_done(self) -> list[tuple[str, str]]:
-        """Return the ids to remember in the file."""
-        return list(self._restarts)
 
     def begin(self) -> None:
         """Take the commands that came before the worker knew its nodes."""
@@ -139,6 +128,7 @@ class Wishes:
                 message, envelope, root=self._root, actions=SYNC_ACTIONS, now=datetime.now(UTC)
             )
             _check_until(command)
+            self.restarts.check(envelope)
             targets = self._targets(envelope)
         except CommandRefused as refused:
             self._answers.refuse(envelope, group=group, why=str(refused))
@@ -246,12 +236,13 @@ class Wishes:
             async with asyncio.TaskGroup() as group:
                 for node in targets:
                     group.create_task(_until_nothing_in_flight(node))
-        return {node.key: _switched(node, switch, unsaved) for node in targets}
+        return {node.key: switched(node, switch, unsaved) for node in targets}
 
     def _switch_maintenance(self, targets: list[Node], switch: Maintenance) -> None:
         for node in targets:
             node.maintenance = switch
-            node.next_maintenance = None if self._worker.epoch_is_current(node) else switch
+            node.await_epoch(self._worker.awaited_epoch(node))
+            node.next_maintenance = switch if node.next_epoch else None
             node.forced = node.forced and not switch.on
             node.begin_anew()
 
@@ -260,7 +251,8 @@ class Wishes:
             before = {node: Switches.of(node) for node in targets}
             for node in targets:
                 node.started = wish.started
-                node.next_started = None if self._worker.epoch_is_current(node) else wish.started
+                node.await_epoch(self._worker.awaited_epoch(node))
+                node.next_started = wish.started if node.next_epoch else None
                 node.begin_anew()
             try:
                 await self._worker.recorder.save()
@@ -273,43 +265,43 @@ class Wishes:
         return await self._await_all(targets, lambda node: started_or_stopped(node, wanted=wish.started))
 
     async def _resync(self, command: Command, targets: list[Node]) -> dict[str, Result]:
-        envelope = command.envelope
-        key = (envelope.user, envelope.id) if envelope.id is not None else None
-        if key in self._restarts:
+        if self.restarts.knows(command.envelope):
             return await self._await_all(targets, restarted)
         restarting = [node for node in targets if node.started and not node.maintenance.on]
+        left_alone = {node.key: restarted(node) for node in targets if node not in restarting}
+        until = _until(command)
+        forced = [node for node in restarting if not node.forced and not node.restarting]  # else it is joined
         for node in restarting:
-            node.forced = not node.restarting  # a push that is under way is joined
-            node.forced_until = _until(command)
-        try:
-            await self._remember_restart(key)
-        except RecordsLost:
-            for node in restarting:
-                node.forced = False
-            raise
-        for node in restarting:
-            self._worker.lift(node)
-            self._worker.refresh(node)
-        results = await self._await_all(targets, restarted, meanwhile="it is given up")
+            node.forced_until = max(until, node.forced_until or until) if node.forced else until
+        for node in forced:
+            node.forced = True
+        before = {node: None if node.restarting else node.restarts for node in restarting}
+        await self._remember_restart(command.envelope, restarting, forced)
+        results = await self._await_all(
+            restarting, lambda node: restarted(node, since=before[node]), meanwhile="it is given up"
+        )
         for node in restarting:  # what was not done is forgotten: it must not come as a surprise later
-            if node.push is None and not results[node.key].ok:
+            if node.push is None and not results[node.key].ok and node.forced_until == until:
                 node.forced = False
                 self._worker.refresh(node)
         self._worker.recorder.ask()
-        return results
+        return results | {key: result for key, result in left_alone.items() if result is not None}
 
-    async def _remember_restart(self, key: tuple[str, str] | None) -> None:
-        """Have the id of a resync on disk, and with it which nodes are to be restarted for it."""
-        if key is not None:
-            self._restarts[key] = None
-            if len(self._restarts) > REMEMBERED_RESTARTS:
-                self._restarts.popitem(last=False)
+    async def _remember_restart(self, envelope: Envelope, restarting: list[Node], forced: list[Node]) -> None:
+        """Have a resync on disk: its id, which nodes are to be restarted, and that nothing holds them any more."""
+        rejected = {node: node.rejected for node in restarting}
+        for node in restarting:
+            self._worker.lift(node)
         try:
-            await self._worker.recorder.save()
+            await self.restarts.remember(envelope, self._worker.recorder)
         except RecordsLost:
-            if key is not None:
-                self._restarts.pop(key, None)
+            for node in forced:
+                node.forced = False
+            for node in restarting:
+                node.rejected = rejected[node]
             raise
+        for node in restarting:
+            self._worker.refresh(node)
 
     async def _inspect(self, node: Node, wish: Inspect) -> Result:
         loop = asyncio.get_running_loop()
@@ -384,10 +376,3 @@ async def _until_nothing_in_flight(node: Node) -> None:
                 await node.changed.wait()
     except TimeoutError:
         pass
-
-
-def _switched(node: Node, switch: Maintenance, unsaved: str | None) -> Result:
-    error = f"still unanswered: {node.in_flight}" if switch.on and node.in_flight else None
-    if unsaved is not None:
-        return Result(ok=False, outcome=Outcome.FAILED, error="; ".join(filter(None, (unsaved, error))))
-    return Result(ok=True, outcome=Outcome.OK, error=error)

@@ -91,7 +91,7 @@ class GroupWorker:
         self._begun = False
         self._wishes = Wishes(self, root=settings.broker.root)
         self._judge = self._make_judge()
-        self.epoch_is_current = self._judge.epoch_is_current
+        self.awaited_epoch = self._judge.awaited_epoch
         self._tender = self._make_tender(cache)
         self.look = self._tender.look
 
@@ -113,7 +113,7 @@ class GroupWorker:
             addresses=AddressMap(self._settings.kotekan.addresses),
             cache=cache,
             gate=self._judge.gate,
-            decide_again=partial(self._judge.decide, pushing=False, patient=False),
+            decide_again=partial(self._judge.decide, pushing=False, patient=False, sighted=False),
             ignored=self._ignored,
             proven_config=self._proven.get,
         )
@@ -130,7 +130,7 @@ class GroupWorker:
         """Work until cancelled."""
         record = load(self.recorder.path)
         self._past.take_records(record.nodes)
-        self._wishes.restore(record.done)
+        self._wishes.restarts.restore(record.restarts)
         self._batches.restore(record.cleared, record.held)
         self._proven.restore()
         self._subscribe()
@@ -182,8 +182,8 @@ class GroupWorker:
 
     def on_birth(self, params: Mapping[str, str], birth: ServiceBirth | None) -> None:
         """Take that renderer or poller came or went."""
-        self._sources.on_birth(params, birth, heard=self.bus.connected)
-        self._follow_registry()
+        if self._sources.on_birth(params, birth, heard=self.bus.connected):
+            self._follow_registry()
 
     def on_beat(self, _params: Mapping[str, str], beat: Beat | None) -> None:
         """Take that the renderer is there, so that what was found on the broker is what it says."""
@@ -194,7 +194,8 @@ class GroupWorker:
         for name in self._desired.on_beat(beat.boot):
             if (node := self.nodes.get(name)) is not None:
                 self._desire(node)
-        if changed or not was_sure:
+                self.refresh(node)
+        if changed or was_sure is not self._sources.renderer_sure():
             self._follow_registry()
 
     def on_desired(self, params: Mapping[str, str], desired: DesiredConfig | None) -> None:
@@ -377,7 +378,7 @@ class GroupWorker:
                 **self._past.unnamed,
                 **{name: node.record(now=now, wall=wall) for name, node in self.nodes.items()},
             },
-            done=self._wishes.restarts_done(),
+            restarts=self._wishes.restarts.done(),
             cleared=list(self._batches.cleared),
             held=self._batches.held,
         )

@@ -44,13 +44,13 @@ async def test_newest_state_of_a_topic_takes_the_place_of_the_older_and_is_count
     assert inbox.dropped == 0
 
 
-async def test_newer_heartbeat_does_not_overtake_what_was_said_before_it() -> None:
+async def test_newer_heartbeat_neither_overtakes_what_was_said_before_it_nor_puts_the_older_one_off() -> None:
     inbox = Inbox()
     inbox.put_state(state("sweep", b"1"), late=True)
     inbox.put_state(state("observed", b"new"))
     inbox.put_state(state("sweep", b"2"), late=True)
     assert inbox.replaced == 1
-    assert await drained(inbox) == [("observed", b"new"), ("sweep", b"2")]
+    assert await drained(inbox) == [("sweep", b"1"), ("observed", b"new")]
 
 
 async def test_state_that_was_handled_is_not_replaced() -> None:

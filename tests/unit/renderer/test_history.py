@@ -1,5 +1,7 @@
 """The history of a config directory, in real git repositories."""
 
+import contextlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -60,6 +62,7 @@ def test_a_commit_bears_who_why_and_what_to_find_it_by(configs: ConfigDirectory,
     made = history.commit(
         ["cx/cx1.yaml"], author="Ann Ö", subject="Change cx/cx1", reason="Night.\n\nMore.", command_id="ann/7"
     )
+    assert made is not None
     assert made.paths == ("cx/cx1.yaml",)
     (found, first) = history.log()
     assert found == made == history.find(made.id[:8])
@@ -119,6 +122,30 @@ def test_a_commit_that_is_not_there_is_said(history: History) -> None:
     for read in (history.find, history.patch, lambda revision: history.text_at(revision, "nodes.yaml")):
         with pytest.raises(HistoryError, match="there is no commit 'abcdef'"):
             read("abcdef")
+
+
+def test_a_name_that_is_not_utf8_is_committed_or_said_and_ends_nothing(
+    configs: ConfigDirectory, history: History
+) -> None:
+    Path(os.fsdecode(bytes(configs.root / "cx") + b"/b\xff.yaml")).write_text("x: 1\n")
+    with contextlib.suppress(HistoryError):
+        history.take_edits()
+
+
+def test_odd_entries_make_no_empty_commits(configs: ConfigDirectory, history: History) -> None:
+    (configs.root / "cx/d.yaml").symlink_to("nowhere.yaml")
+    (configs.root / "cx/sub.yaml").mkdir()
+    history.take_edits()
+    assert history.take_edits() is None
+    (configs.root / "notes.txt").write_text("x")
+    git(configs.root, "add", "notes.txt")
+    assert history.take_edits() is None
+
+
+def test_an_empty_directory_gets_no_history(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match=r"has no nodes\.yaml"):
+        History(tmp_path).take_edits()
+    assert not (tmp_path / ".git").exists()
 
 
 @pytest.mark.parametrize(

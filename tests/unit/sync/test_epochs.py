@@ -53,6 +53,7 @@ def test_an_epoch_waits_for_a_push_under_way() -> None:
 def test_switches_that_were_set_while_an_epoch_waited_hold_in_it() -> None:
     one = node()
     mine = Maintenance(on=False, by="ann")
+    one.await_epoch("e2")
     one.next_started, one.next_maintenance = False, mine
     two = Node("cx", "cx1", entry())
     two.restore(one.record(now=0.0, wall=NOW), now=0.0, wall=NOW)  # also if the worker is killed meanwhile
@@ -62,8 +63,17 @@ def test_switches_that_were_set_while_an_epoch_waited_hold_in_it() -> None:
     assert (two.started, two.maintenance.on) == (None, True)
 
 
+def test_switches_that_were_set_for_one_epoch_do_not_hold_in_the_next() -> None:
+    one = node()
+    one.await_epoch("e2")
+    one.next_started, one.next_maintenance = True, Maintenance(on=False)
+    assert enter_epoch(one, entry("e3"))
+    assert (one.started, one.maintenance.on) == (None, True)
+
+
 def test_switches_that_were_set_before_the_epoch_was_known_do_not_hold_in_a_later_one() -> None:
     one = node()
+    one.await_epoch("e3")
     one.next_started, one.next_maintenance = True, Maintenance(on=False)
     assert not enter_epoch(one, entry("e1"))
     assert enter_epoch(one, entry("e2"))
@@ -157,3 +167,14 @@ def test_a_resync_that_was_interrupted_is_not_done_twice_and_that_is_said() -> N
     two = Node("cx", "cx1", entry())
     two.restore(one.record(now=0.0, wall=NOW), now=0.0, wall=NOW)
     assert (two.forced, two.resync_lost) == (False, True)
+
+
+def test_a_push_that_was_interrupted_long_ago_makes_no_stopped_node_start() -> None:
+    one = node()
+    one.interrupted, one.started = True, True
+    assert not adopt(one)
+    one.started = False
+    enter_epoch(one, entry("e2"))
+    one.seen = IDLE
+    adopt(one)
+    assert one.started is False

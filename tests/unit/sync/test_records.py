@@ -15,7 +15,7 @@ from conche.sync.records import GroupRecord, NodeRecord, Recorder, RecordsLost, 
 
 def record(number: int) -> GroupRecord:
     node = NodeRecord(epoch=f"e{number}", maintenance=Maintenance(on=True))
-    return GroupRecord(nodes={"cx1": node}, done=[("operator", "id-1")])
+    return GroupRecord(nodes={"cx1": node}, restarts=[("operator", "id-1", "cx1")])
 
 
 @asynccontextmanager

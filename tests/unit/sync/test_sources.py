@@ -159,6 +159,18 @@ def test_what_is_heard_counts_over_what_was_found() -> None:
     assert configs.of("cx1") == desired("r1", "b")
 
 
+def test_what_was_found_last_counts_even_if_it_is_what_was_heard_before() -> None:
+    configs = DesiredConfigs()
+    configs.take("cx1", desired("r1", "b"), heard=True)
+    configs.on_disconnection()
+    configs.take("cx1", desired("r1", "a"), heard=False)  # of an old store
+    configs.take(
+        "cx1", desired("r1", "b"), heard=False
+    )  # the renderer puts it right before the picture is whole
+    assert configs.on_beat("r1") == set()
+    assert configs.of("cx1") == desired("r1", "b")
+
+
 def test_what_was_found_at_an_earlier_connection_is_forgotten() -> None:
     configs = DesiredConfigs()
     configs.take("cx1", desired("r1", "a"), heard=True)
