@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import yaml
 
-from .catalogue import COMMAND, MESSAGES, PER_SERVICE, SYNC_ACTIONS, Delivery, Message
+from .catalogue import COMMAND, MESSAGES, PER_SERVICE, Delivery, Message, arguments_of_all
 from .payloads import Payload
 from .schemas import components
 
@@ -57,7 +57,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _channel(root: str, message: Message[Payload]) -> dict[str, Any]:
-    names = list(SYNC_ACTIONS) if message is COMMAND else [message.name]
+    names = list(arguments_of_all()) if message is COMMAND else [message.name]
     channel: dict[str, Any] = {
         "address": f"{root}/{message.address}",
         "description": message.summary,
@@ -86,7 +86,7 @@ def _operations() -> dict[str, Any]:
 def _messages() -> dict[str, Any]:
     entries = {
         m.name: (m.payload.__name__, m.summary) for m in MESSAGES if m.delivery is not Delivery.COMMAND
-    } | {action: (model.__name__, model.__doc__) for action, model in SYNC_ACTIONS.items()}
+    } | {action: (model.__name__, model.__doc__) for action, model in arguments_of_all().items()}
     return {
         name: {"name": name, "summary": summary, "payload": {"$ref": _SCHEMA_REF.format(name=model)}}
         for name, (model, summary) in entries.items()

@@ -5,13 +5,16 @@ generated from this module.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Final, Generic, TypeVar
 
+from . import arguments as a
 from . import payloads as p
+from .events import Event
+from .replies import Reply
 
 PayloadT_co = TypeVar("PayloadT_co", bound=p.Payload, covariant=True)
 
@@ -25,6 +28,11 @@ class Service(StrEnum):
     RENDERER = "renderer"
     POLLER = "poller"
     SYNC = "sync"
+    JOURNAL = "journal"
+
+
+COMMANDED: Final = (Service.RENDERER, Service.SYNC, Service.JOURNAL)
+"""Services that take commands."""
 
 
 class Delivery(StrEnum):
@@ -38,6 +46,8 @@ class Delivery(StrEnum):
     """Never retained; one that finds the inbox full is answered "busy"."""
     REPLY = "reply"
     """Not retained; sent once."""
+    EVENT = "event"
+    """Not retained; sent once; one that finds the inbox full is lost, and counted."""
     MARK = "mark"
     """Not retained; a service's word to itself."""
 
@@ -145,31 +155,78 @@ CLIENT_MARK: Final = Message(
     "The same for a client that is not a service, such as the command line.",
 )  # fmt: skip
 COMMAND: Final = Message(
-    "Command", "command/{user}/{group}/{node}/{action}", p.Arguments, Delivery.COMMAND, (SENDER,),
-    (Service.RENDERER, Service.SYNC),
+    "Command", "command/{user}/{group}/{node}/{action}", a.Arguments, Delivery.COMMAND, (SENDER,),
+    COMMANDED,
     "A wish: the account that publishes it is in the topic, and the broker vouches for it.",
 )  # fmt: skip
 REPLY: Final = Message(
-    "Reply", "reply/{user}/{id}", p.Reply, Delivery.REPLY, (Service.RENDERER, Service.SYNC), (SENDER,),
+    "Reply", "reply/{user}/{id}", Reply, Delivery.REPLY, COMMANDED, (SENDER,),
     "The answer to a command, for its sender alone.",
+)  # fmt: skip
+EVENT: Final = Message(
+    "Event", "event/{service}/{group}/{node}", Event, Delivery.EVENT, tuple(Service), None,
+    "Something happened to a node, or, with '-' for group and node, to a service.",
 )  # fmt: skip
 
 MESSAGES: Final[tuple[Message[p.Payload], ...]] = (
     REGISTRY, NODE_DESIRED, NODE_OBSERVED, SWEEP, NODE_STATUS, GROUP_SUMMARY, SERVICE, SERVICE_INSTANCE,
-    SERVICE_BEAT, SERVICE_MARK, CLIENT_MARK, COMMAND, REPLY,
+    SERVICE_BEAT, SERVICE_MARK, CLIENT_MARK, COMMAND, REPLY, EVENT,
 )  # fmt: skip
 
 BIRTHS: Final = (SERVICE, SERVICE_INSTANCE)
-PER_SERVICE: Final = (SERVICE, SERVICE_INSTANCE, SERVICE_BEAT, SERVICE_MARK)
+PER_SERVICE: Final = (SERVICE, SERVICE_INSTANCE, SERVICE_BEAT, SERVICE_MARK, EVENT)
 """Messages whose topic begins with the service's own name: each service owns its own only."""
 
-SYNC_ACTIONS: Final[dict[str, type[p.Arguments]]] = {
-    "set_started": p.SetStarted,
-    "set_maintenance": p.SetMaintenance,
-    "resync": p.Resync,
-    "inspect": p.Inspect,
+Actions = Mapping[str, type[a.Arguments]]
+
+SYNC_ACTIONS: Final[Actions] = {
+    "set_started": a.SetStarted,
+    "set_maintenance": a.SetMaintenance,
+    "resync": a.Resync,
+    "ping": a.Ping,
+    "inspect": a.Inspect,
 }
 """Actions on nodes and their arguments, carried out by ``sync``."""
+
+CONFIG_ACTIONS: Final[Actions] = {
+    "base_config": a.BaseConfig,
+    "updatable_config": a.UpdatableConfig,
+    "set_nodes": a.SetNodes,
+    "plan": a.Plan,
+}
+"""Actions on nodes that concern their configs, carried out by ``renderer``."""
+
+NODE_ACTIONS: Final[Actions] = {**SYNC_ACTIONS, **CONFIG_ACTIONS}
+
+SERVICE_ACTIONS: Final[Mapping[Service, Actions]] = {
+    Service.RENDERER: {
+        "set_files": a.SetFiles,
+        "rollback": a.Rollback,
+        "plan": a.Plan,
+        "log": a.Log,
+        "show": a.Show,
+        "read_files": a.ReadFiles,
+    },
+    Service.JOURNAL: {"events": a.Events},
+}
+"""Actions of a service as such: its name stands in the place of the node, and '-' in that of the group."""
+
+EDIT_ACTIONS: Final[Mapping[a.EditAction, type[a.Edit]]] = {
+    a.EditAction.BASE_CONFIG: a.BaseConfig,
+    a.EditAction.UPDATABLE_CONFIG: a.UpdatableConfig,
+    a.EditAction.SET_NODES: a.SetNodes,
+    a.EditAction.SET_FILES: a.SetFiles,
+    a.EditAction.ROLLBACK: a.Rollback,
+}
+"""Actions that change the config directory."""
+
+
+def arguments_of_all() -> dict[str, type[a.Arguments]]:
+    """Return the arguments of each action that there is."""
+    return {
+        **NODE_ACTIONS,
+        **{name: m for actions in SERVICE_ACTIONS.values() for name, m in actions.items()},
+    }
 
 
 def owned_by(account: str) -> Iterator[tuple[Message[p.Payload], str]]:

@@ -1,4 +1,4 @@
-"""The payloads of states, heartbeats and replies: what stands on a topic.
+"""The payloads of states and heartbeats: what stands on a topic.
 
 Readers ignore fields that they don't know, and every field that was added later has a default: a
 retained message outlives the code that wrote it. Times are aware UTC.
@@ -12,7 +12,6 @@ from msgspec import Meta, Raw, Struct, field
 from msgspec.json import decode
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="MD5 over msgpack with sorted keys, in hex")]
-CommandId = Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")]
 JsonObjectOrNull = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
 
 Time = Annotated[datetime, Meta(tz=True)]
@@ -246,89 +245,10 @@ class GroupSummary(Payload, frozen=True, kw_only=True):
     differing: Annotated[int, Meta(description="nodes that run something else than desired")] = 0
 
 
-class Outcome(StrEnum):
-    """How a command ended for one node."""
-
-    OK = "ok"
-    FAILED = "failed"
-    UNREACHABLE = "unreachable"
-    HELD = "held"
-    SKIPPED = "skipped"
-
-
-class Inspection(Payload, frozen=True, kw_only=True):
-    """What one node runs right now, read for an ``inspect``."""
-
-    reach: Reach
-    latency_s: float | None = None
-    running: bool | None = None
-    revision: Hash | None = None
-    desired: Hash | None = None
-    paths: Annotated[list[str], Meta(description="every differing path, in words")] = field(
-        default_factory=list
-    )
-    config: JsonObjectOrNull = field(default_factory=_null)
-
-
-class Result(Payload, frozen=True, kw_only=True):
-    """How a command ended for one node."""
-
-    ok: bool
-    outcome: Outcome
-    error: str | None = None
-    inspection: Inspection | None = None
-
-
-class Reply(Payload, frozen=True, kw_only=True):
-    """The answer to a command: one from each worker that has a target of it."""
-
-    id: str | None
-    action: str
-    group: str
-    ok: bool
-    error: str | None = None
-    results: dict[str, Result] = field(default_factory=dict)
-    groups: Annotated[
-        list[str], Meta(description="to a command for all groups: the groups whose workers will answer")
-    ] = field(default_factory=list)
-
-
 class Mark(Payload, frozen=True, kw_only=True):
     """The sentinel that comes back behind the retained messages."""
 
     nonce: str
-
-
-class Arguments(Payload, frozen=True, kw_only=True):
-    """Fields that every command may carry beside its own."""
-
-    id: Annotated[CommandId | None, Meta(description="repeat it until it is answered")] = None
-    user: Annotated[str | None, Meta(description="the person for whom the account acts")] = None
-    reason: str | None = None
-    expires_at: Time | None = None
-
-
-class SetStarted(Arguments, frozen=True, kw_only=True):
-    """Set the desired run state."""
-
-    started: bool
-
-
-class SetMaintenance(Arguments, frozen=True, kw_only=True):
-    """Put into or take out of maintenance."""
-
-    maintenance: bool
-    until: Time | None = None
-
-
-class Resync(Arguments, frozen=True, kw_only=True):
-    """Restart with the desired config even without drift; lifts holds, rejections and back-off."""
-
-
-class Inspect(Arguments, frozen=True, kw_only=True):
-    """Read the node now: what it runs and how that differs from what is desired."""
-
-    config: Annotated[bool, Meta(description="whether the reply brings the live config along")] = False
 
 
 def as_object(raw: bytes) -> Any:

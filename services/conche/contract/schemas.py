@@ -5,13 +5,13 @@ from typing import Any
 
 from msgspec.json import schema, schema_components
 
-from .catalogue import MESSAGES, SYNC_ACTIONS
+from .catalogue import MESSAGES, arguments_of_all
 from .payloads import Payload
 
 
 def payload_models() -> dict[str, type[Payload]]:
     """Return the payload models by name: one for each message, and the arguments of each action."""
-    models = [m.payload for m in MESSAGES] + list(SYNC_ACTIONS.values())
+    models = [m.payload for m in MESSAGES] + list(arguments_of_all().values())
     return {model.__name__: model for model in models}
 
 

@@ -11,6 +11,7 @@ from conche.commands import Answers, Command, CommandRefused, Envelope, envelope
 from conche.contract import (
     ALL,
     COMMAND,
+    CONFIG_ACTIONS,
     SYNC_ACTIONS,
     Inspect,
     Maintenance,
@@ -118,6 +119,8 @@ class Wishes:
         group = self._worker.group
         if envelope.group == ALL and envelope.node not in (ALL, *self._worker.nodes):
             return  # another group's node, or nobody's: the renderer knows
+        if envelope.action in CONFIG_ACTIONS:
+            return  # the renderer's to carry out
         if len(self._running) >= MAX_RUNNING:
             self.on_busy(message)
             return

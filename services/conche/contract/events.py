@@ -1,0 +1,63 @@
+"""What happened: events, which are not retained, and the journal that remembers them."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from .payloads import Payload, Time
+
+
+class EventKind(StrEnum):
+    """What kind of thing happened."""
+
+    STATE = "state"
+    """A node's state changed."""
+    SWITCH = "switch"
+    """Started or maintenance was set, or a hold ended by itself."""
+    COMMAND = "command"
+    """A command was taken."""
+    REPLY = "reply"
+    """It was answered."""
+    PUSH = "push"
+    """A node was changed, or it was tried."""
+    REJECTION = "rejection"
+    """A kotekan refused what it was given."""
+    HOLD = "hold"
+    """A desired config is not given to a node, or is given to it again."""
+    CONFIG = "config"
+    """The config directory was changed."""
+    DESIRED = "desired"
+    """What a node should run changed, or can't be told any more."""
+    EPOCH = "epoch"
+    """A node entered a new epoch."""
+    SERVICE = "service"
+    """A service came or went."""
+
+
+class Event(Payload, frozen=True, kw_only=True):
+    """Something that happened, to one node or to a service."""
+
+    at: Time
+    kind: EventKind
+    text: Annotated[str, Meta(description="one sentence")]
+    user: Annotated[str | None, Meta(description="who wanted it")] = None
+    via: Annotated[str | None, Meta(description="the account that acted for the user, if another one")] = None
+    before: str | None = None
+    after: str | None = None
+    reason: str | None = None
+    took_s: float | None = None
+    ok: bool | None = None
+    action: str | None = None
+    command: Annotated[str | None, Meta(description="id of the command")] = None
+    commit: Annotated[str | None, Meta(description="of the config directory")] = None
+
+
+class JournalEntry(Payload, frozen=True, kw_only=True):
+    """An event as the journal remembers it."""
+
+    number: Annotated[int, Meta(description="counts up, in the order in which the journal heard of them")]
+    service: str
+    group: str
+    node: str
+    event: Event
