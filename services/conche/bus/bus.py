@@ -203,6 +203,14 @@ class Bus:
         topic = self.topics.full(message.topic(**params))
         return await self._open_link().publish(topic, encoded(topic, payload))
 
+    def tell(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> bool:
+        """Publish an event without waiting for the broker; return whether there was a connection."""
+        try:
+            self.send(self.topics.full(message.topic(**params)), payload)
+        except BusUnavailable:
+            return False
+        return True
+
     def send(self, topic: str, payload: Payload, *, correlation: bytes | None = None) -> None:
         """Publish on a full topic without waiting, such as a reply to where its asker wants it.
 

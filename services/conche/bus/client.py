@@ -10,10 +10,10 @@ from typing import Any, Final, Self
 from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder, encode
 
-from conche.contract import CLIENT_MARK, COMMAND, REPLY, Arguments, Mark, Message, Reply
+from conche.contract import CLIENT_MARK, COMMAND, REPLY, Arguments, Mark, Message, Reply, least_role_for
 from conche.settings import Broker
 
-from .errors import BusDenied, BusUnavailable
+from .errors import BusDenied, BusUnavailable, PublishDenied
 from .intake import PayloadT
 from .link import Incoming, Link, Subscription
 from .login import login_of
@@ -27,6 +27,27 @@ _NOT_READABLE: Final = (ValidationError, DecodeError, UnicodeDecodeError, Recurs
 
 class NobodyListens(BusUnavailable):
     """A command for which there is no service to take it."""
+
+
+class CommandDenied(BusDenied):
+    """A command that the account's role does not allow; says which role would.
+
+    Parameters
+    ----------
+    account
+        Who sent it.
+    action
+        What was wished for.
+    """
+
+    def __init__(self, account: str, action: str) -> None:
+        role = least_role_for(action)
+        remedy = (
+            "there is no such action"
+            if role is None
+            else f"it takes the role {role}, ask for 'conche users role {account} {role}'"
+        )
+        super().__init__(f"{account} may not do {action}: {remedy}")
 
 
 class Client:
@@ -166,15 +187,18 @@ class Client:
         ------
         BusUnavailable
             The connection was lost.
-        BusDenied
-            This account may not send it.
+        CommandDenied
+            This account's role does not allow it.
         """
         if arguments.id is None:
             raise ValueError("a command needs an id, so that its replies can be told from others")
         topic = COMMAND.topic(user=self.account, group=group, node=node, action=action)
-        return await self._open_link().publish(
-            self.topics.full(topic), encode(arguments), response_topic=self._reply_to
-        )
+        try:
+            return await self._open_link().publish(
+                self.topics.full(topic), encode(arguments), response_topic=self._reply_to
+            )
+        except PublishDenied:
+            raise CommandDenied(self.account, action) from None
 
     async def reply(self, *, timeout: float) -> Reply | None:
         """Return the next reply to any command of this connection, or None when none comes in time.
@@ -252,4 +276,4 @@ def _decoder(payload: type[PayloadT]) -> Decoder[PayloadT]:
     return Decoder(payload)
 
 
-__all__ = ["BusDenied", "BusUnavailable", "Client", "NobodyListens"]
+__all__ = ["BusDenied", "BusUnavailable", "Client", "CommandDenied", "NobodyListens"]

@@ -19,6 +19,15 @@ class BusDenied(BusFatal):
     """The broker refuses the account, or what the account tried to do."""
 
 
+class PublishDenied(BusDenied):
+    """The account may not write the topic."""
+
+    def __init__(self, account: str, topic: str, reason: object) -> None:
+        super().__init__(
+            f"the broker refuses what the account {account!r} published on {topic}: {reason}; check the access list"
+        )
+
+
 class BusTakenOver(BusFatal):
     """Another process does this one's work."""
 

@@ -12,6 +12,7 @@ from msgspec.json import Decoder
 
 from conche.contract import (
     COMMAND,
+    EVENT,
     MESSAGES,
     SERVICE,
     SERVICE_MARK,
@@ -122,7 +123,9 @@ class Intake:
         """Take one message from the connection."""
         self.counters.received += 1
         relative = self._topics.relative(message.topic)
-        if COMMAND.match(relative) is None:
+        if EVENT.match(relative) is not None:
+            self.inbox.put_event(message)
+        elif COMMAND.match(relative) is None:
             late = any(heartbeat.match(relative) is not None for heartbeat in _HEARTBEATS)
             self.inbox.put_state(message, late=late)
         elif not self.inbox.put_command(message) and self._on_busy is not None:

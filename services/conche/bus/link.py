@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from .errors import BusDenied, BusTakenOver, BusUnavailable
+from .errors import BusDenied, BusTakenOver, BusUnavailable, PublishDenied
 from .tls import tls_context
 
 logger = logging.getLogger(__name__)
@@ -258,11 +258,9 @@ class Link:
         self, _client: Any, _data: Any, _flags: Any, code: ReasonCode, _properties: Any
     ) -> None:
         if code.value in _NOT_AUTHORISED:
-            self._end(
-                BusDenied(
-                    f"the broker refuses the account {self._login.account!r}: {code}; check its password file"
-                )
-            )
+            given = self._login.password is not None
+            why = "there is no such account, or its password is wrong" if given else "no password was given"
+            self._end(BusDenied(f"the broker refuses the account {self._login.account!r}: {code}; {why}"))
         elif code.is_failure:
             self._end(BusUnavailable(f"the broker refuses the connection: {code}"))
         elif not self._connected.done():
@@ -273,6 +271,8 @@ class Link:
     ) -> None:
         if code.value == _TAKEN_OVER:
             self._end(BusTakenOver(f"another process connected as {self._login.client_id!r} and took over"))
+        elif code.value in _NOT_AUTHORISED and self._pending.publishes:  # as EMQX has it, instead of a PUBACK
+            self._paho_publish(None, None, next(iter(self._pending.publishes)), code, None)
         else:
             self._end(BusUnavailable(f"the connection to the broker ended: {code}"))
 
@@ -291,10 +291,9 @@ class Link:
     def _paho_publish(self, _client: Any, _data: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
         future, topic = self._pending.publishes.pop(mid, (None, ""))
         if code.value >= _FAILURE:
-            hint = "; check the access list" if code.value in _NOT_AUTHORISED else ""
-            error = BusDenied(
-                f"the broker refuses what the account {self._login.account!r} published on {topic}: {code}{hint}"
-            )
+            error: BusDenied = PublishDenied(self._login.account, topic, code)
+            if code.value not in _NOT_AUTHORISED:
+                error = BusDenied(f"the broker refuses {topic} of {self._login.account!r}: {code}")
             if future is not None:
                 _fail(future, error)
             self._end(error)

@@ -29,12 +29,16 @@ def login_of(broker: Broker, *, account: str, client_id: str) -> Login:
 
 
 def _from_file(broker: Broker, account: str) -> str | None:
-    if broker.secrets is None:
+    path = broker.password_file or (broker.secrets / account if broker.secrets else None)
+    if path is None:
         return None
-    path = broker.secrets / account
     try:
         return path.read_text().strip()
     except OSError as error:
-        raise BusDenied(
-            f"{path}: the password of the broker account {account!r} can't be read: {error.strerror}"
-        ) from None
+        problem = error.strerror
+    except UnicodeDecodeError:
+        problem = "it is not text"
+    raise BusDenied(
+        f"{path}: the password of the broker account {account!r} can't be read: {problem}; "
+        "CONCHE_BROKER__PASSWORD_FILE names the file that holds it"
+    )

@@ -60,6 +60,7 @@ from .names import (
     ALL,
     COMMAND_ID,
     NO_NAME,
+    PERSON_NAME,
     NameInvalid,
     check_name,
 )
@@ -100,14 +101,17 @@ from .replies import (
     Result,
 )
 from .roles import (
+    ACT_FOR_PEOPLE,
     ACTIONS_OF,
     Role,
+    check_account,
     least_role_for,
 )
 
 __all__ = [
     "ACCOUNT_NAME",
     "ACTIONS_OF",
+    "ACT_FOR_PEOPLE",
     "ALL",
     "BIRTHS",
     "CLIENT_MARK",
@@ -125,6 +129,7 @@ __all__ = [
     "NODE_STATUS",
     "NO_NAME",
     "NULL",
+    "PERSON_NAME",
     "REGISTRY",
     "REPLY",
     "SENDER",
@@ -193,6 +198,7 @@ __all__ = [
     "Time",
     "UpdatableConfig",
     "as_object",
+    "check_account",
     "check_name",
     "least_role_for",
     "owned_by",

@@ -1,30 +1,42 @@
-"""mosquitto's access list, generated from the owners in the catalogue."""
+"""mosquitto's access list, generated from the owners in the catalogue and the roles of people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from .catalogue import MESSAGES, PER_SERVICE, SENDER, Service, owned_by
+from .catalogue import COMMAND, MESSAGES, PER_SERVICE, SENDER, Service, owned_by
+from .roles import ACTIONS_OF, Role, check_account
 
 _HEAD = """\
-# Generated from the contract by `conche contract write`; a test compares. Do not edit.
+# Generated from the contract: the shipped one by `conche contract write` (a test compares), that of
+# a broker by `conche up` and `conche users`, with the lines of the people in its accounts.json.
+# Do not edit.
 #
 # One writer per topic: each service's account writes the topics that it owns and no others.
-# A person's or a script's account needs no line here: it may write commands under its own
-# name, read the replies to them, and read every state. (mosquitto warns at start that some
-# patterns have no %u: these are the same for everybody, as they should be.)
+# People and scripts: everybody with an account may read every state and event, and the replies to
+# his own commands. Which commands he may write follows from his role, an action a line.
+# `conche users add NAME --role viewer|operator|engineer|admin` makes an account; the shipped list
+# has none. (mosquitto warns at start that some patterns have no %u: these are the same for
+# everybody, as they should be.)
 """
 
 
-def acl(root: str) -> str:
+def acl(root: str, *, accounts: Mapping[str, Role]) -> str:
     """Return the access list for a topic root.
 
     Parameters
     ----------
     root
         First level of every topic, ``conche`` unless settings say otherwise.
+    accounts
+        Those of people and scripts, with their roles.
+
+    Raises
+    ------
+    NameInvalid
+        An account has the name of a service, or one that would match topics of others.
     """
-    return (
-        "\n".join([_HEAD, *_everybody(root), *(line for s in Service for line in _service(root, s))]) + "\n"
-    )
+    services = (line for service in Service for line in _service(root, service))
+    people = (line for name in sorted(accounts) for line in _person(root, name, accounts[name]))
+    return "\n".join([_HEAD, *_everybody(root), *services, *people]) + "\n"
 
 
 def _everybody(root: str) -> Iterator[str]:
@@ -32,7 +44,7 @@ def _everybody(root: str) -> Iterator[str]:
     for message in MESSAGES:
         if message.readers is None:
             yield f"pattern read {root}/{message.filter()}"
-        if SENDER in message.owners:
+        if SENDER in message.owners and message is not COMMAND:
             yield f"pattern write {root}/{message.filter(user=SENDER)}"
         if message.readers is not None and SENDER in message.readers:
             yield f"pattern read {root}/{message.filter(user=SENDER)}"
@@ -47,3 +59,14 @@ def _service(root: str, service: Service) -> Iterator[str]:
     for message in MESSAGES:
         if message.readers is not None and service in message.readers:
             yield f"topic read {root}/{message.filter()}"
+
+
+def _person(root: str, name: str, role: Role) -> Iterator[str]:
+    yield ""
+    yield f"# {role}"
+    yield f"user {check_account(name)}"
+    if role is Role.ADMIN:  # all that there are, and others too: a service answers what would have been right
+        yield f"topic write {root}/{COMMAND.filter(user=name)}"
+        return
+    for action in sorted(ACTIONS_OF[role]):
+        yield f"topic write {root}/{COMMAND.filter(user=name, action=action)}"

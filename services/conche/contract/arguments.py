@@ -161,17 +161,33 @@ class Show(Arguments, frozen=True, kw_only=True):
 class ReadFiles(Arguments, frozen=True, kw_only=True):
     """Read files of the config directory, to edit them; the reply's commit is what such an edit started from."""
 
-    files: Annotated[list[FileName], Meta(min_length=1, max_length=1000)]
+    files: Annotated[list[FileName], Meta(max_length=1000)] = field(default_factory=list)
+    all: Annotated[bool, Meta(description="every config file that there is, beside those that are named")] = (
+        False
+    )
 
 
 class Events(Arguments, frozen=True, kw_only=True):
-    """Read the journal, the newest first."""
+    """Read the journal, the newest first; with ``after``, the oldest first."""
 
     group: str | None = None
-    node: str | None = None
+    node: Annotated[str | None, Meta(description="with what concerned its whole group")] = None
+    targets: Annotated[
+        list[str],
+        Meta(
+            description="only these: cx/cx27, cx for a whole group, or patterns such as cx/cx1?; none for all",
+            max_length=100,
+        ),
+    ] = field(default_factory=list)
     kinds: Annotated[list[str], Meta(description="only these kinds; none for all")] = field(
         default_factory=list
     )
     since: Time | None = None
     before: Annotated[int | None, Meta(description="only entries with a smaller number")] = None
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    after: Annotated[
+        int | None, Meta(description="only entries with a larger number, and the oldest of them first")
+    ] = None
+    limit: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="fewer come where they are long: none means that there are no more"),
+    ] = 100

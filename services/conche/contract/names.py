@@ -11,6 +11,8 @@ NO_NAME: Final = "-"
 
 NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ACCOUNT_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
+PERSON_NAME: Final = re.compile(r"\w[\w.@ '-]{0,63}")
+"""Of somebody for whom an account acts, as his organisation has it; it stands in logs and commits, not in topics."""
 COMMAND_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 

@@ -91,6 +91,10 @@ class DesiredConfig(Payload, frozen=True, kw_only=True):
     source: Annotated[str | None, Meta(description="file of the base config in the config directory")] = None
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
+    forced: Annotated[
+        dict[str, str],
+        Meta(description="endpoint: wish that its values be tried once although a kotekan refused them"),
+    ] = field(default_factory=dict)
 
 
 class Reach(StrEnum):
@@ -172,6 +176,9 @@ class Rejection(Payload, frozen=True, kw_only=True):
     revision: Hash | None = None
     endpoint: str | None = None
     values: Annotated[Hash | None, Meta(description="hash of the refused values")] = None
+    forced: Annotated[
+        str | None, Meta(description="the wish that had them tried although refused before")
+    ] = None
 
 
 class Cure(Payload, frozen=True, kw_only=True):
@@ -224,6 +231,9 @@ class NodeStatus(Payload, frozen=True, kw_only=True):
     last_push: LastPush | None = None
     attempts: int = 0
     retry_at: Time | None = None
+    pending: Annotated[
+        bool, Meta(description="something is being done about it, or about to be; not while back-off runs")
+    ] = False
 
 
 class Health(StrEnum):

@@ -3,7 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
-from .catalogue import NODE_ACTIONS, SERVICE_ACTIONS
+from .catalogue import NODE_ACTIONS, SERVICE_ACTIONS, Service
+from .names import ACCOUNT_NAME, ALL, NameInvalid
 
 _READING: Final = frozenset({"ping", "inspect", "plan", "log", "show", "read_files", "events"})
 _OPERATING: Final = frozenset({"set_started", "set_maintenance", "resync", "updatable_config"})
@@ -30,7 +31,27 @@ ACTIONS_OF: Final[dict[Role, frozenset[str]]] = {
     Role.ADMIN: frozenset(NODE_ACTIONS) | {name for found in SERVICE_ACTIONS.values() for name in found},
 }
 
+ACT_FOR_PEOPLE: Final = ("gateway", "panel")
+"""Accounts, of services that are to come, that are believed when they name a person as a command's ``user``."""
+
 
 def least_role_for(action: str) -> Role | None:
     """Return the least role that may do something; None where there is no such action."""
     return next((role for role in Role if action in ACTIONS_OF[role]), None)
+
+
+def check_account(name: str) -> str:
+    """Return the name of a person's or a script's account if it may be one.
+
+    Raises
+    ------
+    NameInvalid
+        With the rule that the name breaks.
+    """
+    if not ACCOUNT_NAME.fullmatch(name) or name.startswith("-"):
+        raise NameInvalid(f"account {name!r}: letters, digits, '_' and '-' only, and the first is no '-'")
+    if name.lower() == ALL:
+        raise NameInvalid(f"account {name!r} is reserved: in a command it stands for every group or node")
+    if name.lower() in tuple(Service):
+        raise NameInvalid(f"account {name!r} is reserved: it is that of a service")
+    return name

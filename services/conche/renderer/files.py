@@ -8,10 +8,10 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Self
 
 from .problems import Problem, ProblemError
 
@@ -24,6 +24,10 @@ within the same tick of its clock, which is up to 2 s on some file systems."""
 
 Stamp = tuple[int, ...]
 """What tells one state of a file from another without reading it."""
+
+
+_LAID: Final[Stamp] = (0, 0)
+"""Of a file that is not on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,13 @@ class Files:
     def root(self) -> Path:
         """The config directory."""
         return self._root
+
+    def overlaid(self, files: Mapping[str, bytes | None]) -> Self:
+        """Return the directory as it would be if some files had other content, None for one that is gone."""
+        other = type(self)(self._root)
+        laid = {name: _Entry(None if data is None else _LAID, data) for name, data in files.items()}
+        other._known = {**self._known, **laid}
+        return other
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[set[str]]:

@@ -1,18 +1,18 @@
 """The history of the config directory: every change is a git commit, with who made it and why.
 
 The directory is a repository of its own; one that is none yet becomes one. A directory inside another repository is
-left alone: its commits would be mixed with others'.
+left alone, unless that ignores it: its commits would be mixed with others'.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pygit2
-from pygit2.enums import DeltaStatus, FileStatus, RepositoryState, SortMode
+from pygit2.enums import FileMode, FileStatus, RepositoryState, SortMode
 
+from .commits import Commit, diff_of, told, trailer_name, trailers_in
 from .nodes import FILE as NODES_FILE
 
 BY_HAND: Final = "by hand"
@@ -34,37 +34,6 @@ _UNCHANGED: Final = FileStatus.CURRENT | FileStatus.IGNORED
 
 class HistoryError(Exception):
     """The history can't be read or written; says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One change.
-
-    Parameters
-    ----------
-    id
-        Its name in git, 40 hexadecimal digits.
-    at
-        When it was made.
-    author
-        Who wanted it.
-    subject
-        First line of its message.
-    reason
-        The rest of it, without trailers.
-    trailers
-        What conche noted, such as the id of the command.
-    paths
-        Files that it changed.
-    """
-
-    id: str
-    at: datetime
-    author: str
-    subject: str
-    reason: str = ""
-    trailers: Mapping[str, str] = field(default_factory=dict)
-    paths: tuple[str, ...] = ()
 
 
 class History:
@@ -126,7 +95,7 @@ class History:
         HistoryError
             Nothing was committed.
         """
-        parts = [subject, reason.strip(), "\n".join(f"{_trailer(k)}: {v}" for k, v in trailers.items())]
+        parts = [subject, reason.strip(), "\n".join(f"{trailer_name(k)}: {v}" for k, v in trailers.items())]
         with _words(self._root):
             return self._commit(
                 sorted(paths), author=author, message="\n\n".join(part for part in parts if part)
@@ -141,13 +110,10 @@ class History:
             It can't be read.
         """
         with _words(self._root):
-            repository = self._open()
-            if repository.head_is_unborn:
-                return
-            for commit in repository.walk(repository.head.target, SortMode.TOPOLOGICAL | SortMode.TIME):
-                told = _told(commit)
-                if path is None or any(PurePosixPath(p).is_relative_to(path) for p in told.paths):
-                    yield told
+            for commit in self._walk():
+                found = told(commit)
+                if path is None or any(PurePosixPath(p).is_relative_to(path) for p in found.paths):
+                    yield found
 
     def find(self, revision: str) -> Commit:
         """Return the commit of a git revision, such as the first digits of its name, or ``HEAD~2``.
@@ -159,7 +125,74 @@ class History:
         """
         with _words(self._root):
             repository = self._open()
-            return _told(_resolved(repository, revision))
+            return told(_resolved(repository, revision))
+
+    def known_commands(self, *, at_most: int) -> dict[str, str]:
+        """Return id and commit of the commands in the last commits: those that bear a ``Command-Id``.
+
+        Raises
+        ------
+        HistoryError
+            It can't be read.
+        """
+        with _words(self._root):
+            found: dict[str, str] = {}
+            for commit in islice(self._walk(), at_most):
+                if (command := trailers_in(commit.message).get("Command-Id")) is not None:
+                    found.setdefault(command, str(commit.id))
+            return found
+
+    def head(self) -> str | None:
+        """Return the newest commit, or None where there is none yet.
+
+        Raises
+        ------
+        HistoryError
+            It can't be read.
+        """
+        with _words(self._root):
+            repository = self._open()
+            return None if repository.head_is_unborn else str(repository.head.target)
+
+    def versions(self, path: str) -> Iterator[bytes | None]:
+        """Yield what a file was, None where there was none, from the newest commit on back; each version once.
+
+        Raises
+        ------
+        HistoryError
+            It can't be read.
+        """
+        with _words(self._root):
+            before: object = self
+            for commit in self._walk():
+                blob = _blob(commit, path)
+                if (name := None if blob is None else blob.id) != before:
+                    before = name
+                    yield None if blob is None else blob.data
+
+    def files_at(self, revision: str, *, paths: Sequence[str] = ()) -> dict[str, bytes | None]:
+        """Return the config files as they were at a commit, None for one that came later.
+
+        Parameters
+        ----------
+        paths
+            Only these, or what lies below them; none for all.
+
+        Raises
+        ------
+        HistoryError
+            There is no such commit.
+        """
+        with _words(self._root):
+            repository = self._open()
+            commits = [_resolved(repository, name) for name in (revision, "HEAD")]
+            then, now = (dict(_files(repository, commit.tree)) for commit in commits)
+            chosen = {
+                name: then.get(name)
+                for name in sorted(then.keys() | now.keys())
+                if not paths or any(PurePosixPath(name).is_relative_to(path) for path in paths)
+            }
+            return {name: None if blob is None else blob.data for name, blob in chosen.items()}
 
     def text_at(self, revision: str, path: str) -> bytes | None:
         """Return a file as it was at a commit, or None where there was none.
@@ -171,11 +204,8 @@ class History:
         """
         with _words(self._root):
             repository = self._open()
-            try:
-                found = _resolved(repository, revision).tree / path
-            except KeyError:
-                return None
-            return found.data if isinstance(found, pygit2.Blob) else None
+            blob = _blob(_resolved(repository, revision), path)
+            return None if blob is None else blob.data
 
     def patch(self, revision: str) -> str:
         """Return what a commit changed, as a unified diff.
@@ -187,7 +217,7 @@ class History:
         """
         with _words(self._root):
             repository = self._open()
-            return _diff(_resolved(repository, revision)).patch or ""
+            return diff_of(_resolved(repository, revision)).patch or ""
 
     def _open(self) -> pygit2.Repository:
         if self._repository is None or not (self._root / ".git").exists():
@@ -204,7 +234,7 @@ class History:
                 f"{self._root} has no {NODES_FILE}: it gets a history once it is a config directory"
             )
         outer = pygit2.discover_repository(str(self._root))
-        if outer is not None:
+        if outer is not None and not _ignores(outer, self._root):
             raise HistoryError(
                 f"{self._root} lies inside the git repository {Path(outer).parent}: make it one of its own "
                 "('git init' in it), then conche keeps its history there"
@@ -216,23 +246,55 @@ class History:
         if repository.state() is not RepositoryState.NONE:
             state = repository.state().name.lower().replace("_", " ")
             raise HistoryError(f"{self._root}: a git {state} is under way there; finish or abort it first")
-        index = repository.index
-        index.read(True)
-        for path in paths:
-            file = self._root / path
-            if file.is_symlink() or file.is_file():
-                index.add(path)
-            elif path in index:
-                index.remove(path)
-        index.write()
+        tree = self._tree(repository, list(paths))
         parents = [] if repository.head_is_unborn else [repository.head.target]
-        tree = index.write_tree()
         if parents and repository[parents[0]].peel(pygit2.Tree).id == tree:
             return None
         name = repository.create_commit(
             "HEAD", _signature(author), _signature(CONCHE), message, tree, parents
         )
-        return _told(repository[name].peel(pygit2.Commit))
+        return told(repository[name].peel(pygit2.Commit))
+
+    def _tree(self, repository: pygit2.Repository, paths: list[str]) -> pygit2.Oid:
+        """Return the tree of the newest commit with these files as they are on disk.
+
+        The person's index follows for these files alone: what he has staged beside them stays staged.
+        """
+        index, his = pygit2.Index(), repository.index
+        his.read(True)
+        if not repository.head_is_unborn:
+            index.read_tree(repository.head.peel(pygit2.Tree))
+        blobs: dict[bytes, pygit2.Oid] = {}
+        for path in paths:
+            entry = self._entry(repository, path, blobs)
+            for one in (index, his):
+                if entry is not None:
+                    one.add(entry)
+                elif path in one:
+                    one.remove(path)
+        his.write()
+        return index.write_tree(repository)
+
+    def _entry(
+        self, repository: pygit2.Repository, path: str, blobs: dict[bytes, pygit2.Oid]
+    ) -> pygit2.IndexEntry | None:
+        """Return what stands in a tree for a file; equal files share a blob, which is written once."""
+        file = self._root / path
+        if file.is_symlink():
+            return pygit2.IndexEntry(path, repository.create_blob_fromworkdir(path), FileMode.LINK)
+        try:
+            data, mode = file.read_bytes(), file.stat().st_mode
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        if data not in blobs:
+            blobs[data] = repository.create_blob(data)
+        kind = FileMode.BLOB_EXECUTABLE if mode & 0o100 else FileMode.BLOB
+        return pygit2.IndexEntry(path, blobs[data], kind)
+
+    def _walk(self) -> Iterator[pygit2.Commit]:
+        repository = self._open()
+        if not repository.head_is_unborn:
+            yield from repository.walk(repository.head.target, SortMode.TOPOLOGICAL | SortMode.TIME)
 
 
 def is_config_file(path: str) -> bool:
@@ -278,40 +340,33 @@ def _resolved(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
         raise HistoryError(f"there is no commit {revision!r}; 'conche log' lists them") from None
 
 
-def _diff(commit: pygit2.Commit) -> pygit2.Diff:
-    """Return what a commit changed against its first parent."""
-    if commit.parents:
-        return commit.parents[0].tree.diff_to_tree(commit.tree)
-    return commit.tree.diff_to_tree(swap=True)
+def _ignores(repository: str, folder: Path) -> bool:
+    """Return whether a repository takes no note of a folder in it."""
+    outer = pygit2.Repository(repository)
+    if outer.is_bare:
+        return False
+    inside = folder.resolve().relative_to(Path(outer.workdir).resolve())
+    return outer.path_is_ignored(f"{inside}/")
 
 
-def _told(commit: pygit2.Commit) -> Commit:
-    subject, _, rest = commit.message.partition("\n")
-    paragraphs = [p for p in rest.strip().split("\n\n") if p]
-    trailers = _trailers(paragraphs[-1]) if paragraphs else {}
-    return Commit(
-        id=str(commit.id),
-        at=datetime.fromtimestamp(commit.commit_time, UTC),
-        author=commit.author.name,
-        subject=subject,
-        reason="\n\n".join(paragraphs[:-1] if trailers else paragraphs),
-        trailers=trailers,
-        paths=tuple(
-            delta.old_file.path if delta.status is DeltaStatus.DELETED else delta.new_file.path
-            for delta in _diff(commit).deltas
-        ),
-    )
+def _blob(commit: pygit2.Commit, path: str) -> pygit2.Blob | None:
+    try:
+        found = commit.tree / path
+    except KeyError:
+        return None
+    return found if isinstance(found, pygit2.Blob) else None
 
 
-def _trailers(paragraph: str) -> dict[str, str]:
-    pairs = [line.partition(": ") for line in paragraph.splitlines()]
-    if not all(separator and " " not in key for key, separator, _ in pairs):
-        return {}
-    return {key: value for key, _, value in pairs}
-
-
-def _trailer(name: str) -> str:
-    return "-".join(part.capitalize() for part in name.split("_"))
+def _files(
+    repository: pygit2.Repository, tree: pygit2.Tree, folder: str = ""
+) -> Iterator[tuple[str, pygit2.Blob]]:
+    """Yield name and content of the config files in a tree; what lies in other repositories is left out."""
+    for found in tree:
+        name = f"{folder}{found.name}"
+        if isinstance(found, pygit2.Tree):
+            yield from _files(repository, found, f"{name}/")
+        elif isinstance(found, pygit2.Blob) and found.filemode != FileMode.LINK and is_config_file(name):
+            yield name, found
 
 
 def _listed(names: list[str]) -> str:

@@ -8,7 +8,6 @@ from conche.contract import Service
 from conche.runtime import run_service
 from conche.settings import Settings
 
-from .answering import FILTERS, Answering
 from .service import RendererService
 
 
@@ -17,10 +16,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> RendererService:
     # It tells of every file event; conche of each change.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     bus = Bus(settings.broker, service=Service.RENDERER, beats=True)
-    service = RendererService(bus=bus, settings=settings.renderer)
-    answering = Answering(bus, root=settings.broker.root, groups=service.groups)
-    bus.take_commands(FILTERS, answering.on_command, on_busy=answering.on_command)
-    return service
+    return RendererService(bus=bus, settings=settings.renderer, topic_root=settings.broker.root)
 
 
 def main(settings: Settings) -> int:

@@ -3,13 +3,20 @@
 import json
 import math
 import re
+from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec.json import decode, encode
 
 from conche.kotekan.blocks import MARKER, updatable_blocks
 from conche.kotekan.values import ConfigInvalid, at, kind, to_json
 
 from .problems import Problem, ProblemError
 from .yamltext import YamlInvalid, load
+
+REMEMBERED: Final = 100
+"""Merged configs that are kept; a guess: 10 MB of the largest usual ones."""
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s",:\[\]{}]+')
 """Text, or anything that is neither text nor punctuation."""
@@ -101,6 +108,85 @@ def merge(config: dict[str, Any], stored: dict[str, Any]) -> list[str]:
     return [endpoint for endpoint in stored if endpoint not in blocks]
 
 
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A config with stored values.
+
+    Parameters
+    ----------
+    config
+        As JSON.
+    left_out
+        Stored endpoints that it lacks.
+    """
+
+    config: bytes
+    left_out: tuple[str, ...]
+
+
+class MergedConfigs:
+    """Merges, and remembers what it has merged last: many nodes have the same of both."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[bytes, str], Merged] = OrderedDict()
+
+    def of(self, config: bytes, stored: str, *, file: str) -> Merged:
+        """Return a config with stored values.
+
+        Parameters
+        ----------
+        config
+            As JSON.
+        stored
+            The stored values as they are written.
+        file
+            Where they stand, for the errors.
+
+        Raises
+        ------
+        ProblemError
+            The stored values can't be understood.
+        MergeInvalid
+            They don't fit.
+        """
+        key = (config, stored)
+        if key not in self._known:
+            whole = decode(config)
+            left_out = merge(whole, parse_stored(stored, file=file))
+            self._known[key] = Merged(encode(whole), tuple(left_out))
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+
+def complete_block(block: dict[str, Any], values: dict[str, Any], endpoint: str) -> dict[str, Any]:
+    """Return new values for a whole updatable block, as it takes them.
+
+    Parameters
+    ----------
+    block
+        As it is in the base config, marker included.
+    values
+        Of all of its keys; the marker may be left out. A whole number is made a float where the block has one.
+    endpoint
+        Of the block, for the errors.
+
+    Raises
+    ------
+    MergeInvalid
+        A key that the block lacks, or has and is not given, or a value of another kind.
+    """
+    missing = [key for key in block if key != MARKER and key not in values]
+    if missing:
+        raise MergeInvalid(
+            endpoint, f"{', '.join(missing)} is missing: all keys of the block are to be given"
+        )
+    result = dict(block)
+    _merge_block(result, values, endpoint)
+    return {key: value for key, value in result.items() if key != MARKER}
+
+
 def _merge_block(block: dict[str, Any], values: dict[str, Any], endpoint: str) -> None:
     for key, value in values.items():
         if key not in block:
@@ -114,11 +200,15 @@ def _merge_block(block: dict[str, Any], values: dict[str, Any], endpoint: str) -
 def _fitting(current: Any, value: Any, path: str) -> Any:
     """Return a value as the block takes it: of the kind of what stands there, or the whole number of a float."""
     wanted, given = kind(current), kind(value)
-    if wanted == given:
-        return value
     if (wanted, given) == ("float", "integer"):
         return float(value)
-    raise MergeInvalid(path, f"is {_a(given)}, the base config has {_a(wanted)} there; store the same kind")
+    if wanted != given:
+        raise MergeInvalid(
+            path, f"is {_a(given)}, the base config has {_a(wanted)} there; store the same kind"
+        )
+    if wanted == "array" and current and all(kind(item) == "float" for item in current):
+        return [float(item) if kind(item) == "integer" else item for item in value]
+    return value
 
 
 def _a(name: str) -> str:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from conche.contract import NODE_DESIRED, REGISTRY, DesiredConfig, Message, Payload, RegisteredNode, Registry
 
+from .forcing import Forced
 from .nodes import Nodes
 from .render import Rendered
 
@@ -46,10 +47,13 @@ class Publisher:
     ----------
     bus
         The broker.
+    forced
+        Wishes that refused values be tried once more.
     """
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, *, forced: Forced) -> None:
         self._bus = bus
+        self._forced = forced
         self.groups: dict[str, dict[str, RegisteredNode]] | None = None
         """Groups of the registry that was published; None before."""
         self._said: set[tuple[str, str]] = set()
@@ -78,6 +82,7 @@ class Publisher:
                 base=rendered.fingerprint.base,
                 updatable=rendered.fingerprint.updatable,
                 config=Raw(rendered.config),
+                forced=self._forced.of(rendered),
             )
         self._own(desired, rendered.node.group, rendered.node.name)
 

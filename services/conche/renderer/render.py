@@ -1,15 +1,15 @@
 """From the files of the config directory to what one node should run."""
 
+from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from msgspec.json import decode, encode
+from typing import Any, Final, Self
 
 from conche.kotekan.revision import Fingerprint, FingerprintCache
 
 from .files import Files, check_inside
-from .merge import MergeInvalid, merge, parse_stored
+from .merge import MergedConfigs, MergeInvalid, parse_stored
 from .nodes import FILE as NODES_FILE
 from .nodes import Node
 from .parsing import ParsedTexts, Text
@@ -99,11 +99,21 @@ class Rendering:
     """
 
     def __init__(self, root: Path) -> None:
-        self.files = Files(root)
-        self._templates = Templates(self.files)
-        self._variables = Variables(self.files)
+        self._read_through(Files(root))
         self.texts = ParsedTexts()
         self._fingerprints = FingerprintCache()
+        self._merged = MergedConfigs()
+
+    def _read_through(self, files: Files) -> None:
+        self.files = files
+        self._templates = Templates(files)
+        self._variables = Variables(files)
+
+    def overlaid(self, files: Mapping[str, bytes | None]) -> Self:
+        """Return one that renders as if some files had other content; what was parsed is shared."""
+        other = copy(self)
+        other._read_through(self.files.overlaid(files))
+        return other
 
     def render(self, node: Node) -> Rendered:
         """Render one node."""
@@ -117,7 +127,7 @@ class Rendering:
             try:
                 source = self._source(node, problems)
                 text = self._text(node, source, problems)
-                stored = self.files.text(_stored_file(node))
+                stored = self.files.text(stored_file(node))
             except ProblemError as error:
                 problems.append(error.problem)
         return Draft(node, frozenset(reads), source, text, stored, tuple(problems))
@@ -134,25 +144,64 @@ class Rendering:
                 problems.append(error.problem)
         return Rendered(draft.node, draft.reads, draft.source, config, fingerprint, tuple(problems))
 
-    def _source(self, node: Node, problems: list[Problem]) -> str:
-        """Return the file of the base config."""
+    def source(self, node: Node) -> str | None:
+        """Return the file of a node's base config, or None where there is none.
+
+        Raises
+        ------
+        ProblemError
+            ``nodes.yaml`` names one that can't be.
+        """
         if node.config is not None:
-            return self._named_source(node, node.config)
-        found = [node.key + suffix for suffix in SUFFIXES if self.files.exists(node.key + suffix)]
-        if not found:
+            if why := check_inside(node.config):
+                raise ProblemError(
+                    Problem(NODES_FILE, f"{node.config!r} {why}", key=f"groups/{node.key}/config")
+                )
+            return node.config
+        return next((node.key + suffix for suffix in SUFFIXES if self.files.exists(node.key + suffix)), None)
+
+    def base(self, node: Node) -> bytes:
+        """Return a node's config without its stored values, as JSON.
+
+        Raises
+        ------
+        ProblemError
+            There is none.
+        """
+        draft = self.draft(node)
+        if draft.text is None:
+            raise ProblemError(errors(draft.problems)[0])
+        return self.texts.of(draft.text).config
+
+    def stored(self, node: Node) -> dict[str, Any]:
+        """Return a node's stored values by endpoint.
+
+        Raises
+        ------
+        ProblemError
+            They can't be understood.
+        """
+        file = stored_file(node)
+        text = self.files.text(file)
+        return {} if text is None else parse_stored(text, file=file)
+
+    def _source(self, node: Node, problems: list[Problem]) -> str:
+        """Return the file of the base config, which is there."""
+        source = self.source(node)
+        if source is None:
             names = f"{node.key}{SUFFIXES[0]}, {' or '.join(SUFFIXES[1:])}"
             raise ProblemError(Problem(node.key, f"no config file ({names})"))
-        for other in found[1:]:
-            words = f"is not used: {found[0]} comes first; remove one of them"
-            problems.append(Problem(other, words, severity=Severity.WARNING))
-        return found[0]
+        if not self.files.exists(source):
+            raise ProblemError(Problem(node.key, f"no config file {source}, which {NODES_FILE} names for it"))
+        if node.config is None:
+            problems.extend(self._unused(node, source))
+        return source
 
-    def _named_source(self, node: Node, name: str) -> str:
-        if why := check_inside(name):
-            raise ProblemError(Problem(NODES_FILE, f"{name!r} {why}", key=f"groups/{node.key}/config"))
-        if not self.files.exists(name):
-            raise ProblemError(Problem(node.key, f"no config file {name}, which {NODES_FILE} names for it"))
-        return name
+    def _unused(self, node: Node, source: str) -> Iterator[Problem]:
+        for other in (node.key + suffix for suffix in SUFFIXES):
+            if other != source and self.files.exists(other):
+                words = f"is not used: {source} comes first; remove one of them"
+                yield Problem(other, words, severity=Severity.WARNING)
 
     def _text(self, node: Node, source: str, problems: list[Problem]) -> Text:
         variables = self._variables.of(node)
@@ -163,25 +212,26 @@ class Rendering:
     def _config(self, draft: Draft, text: Text, problems: list[Problem]) -> bytes:
         parsed = self.texts.of(text)
         problems.extend(parsed.warnings)
-        config = _with_stored(draft, parsed.config, problems)
+        config = self._with_stored(draft, parsed.config, problems)
         if len(config) > MAX_CONFIG_BYTES:
             raise ProblemError(Problem(text.source, f"gives a config of more than {MAX_CONFIG_BYTES} bytes"))
         return config
 
+    def _with_stored(self, draft: Draft, config: bytes, problems: list[Problem]) -> bytes:
+        if draft.stored is None:
+            return config
+        file = stored_file(draft.node)
+        try:
+            merged = self._merged.of(config, draft.stored, file=file)
+        except MergeInvalid as error:
+            raise ProblemError(Problem(file, error.words, key=error.key)) from None
+        words = "the base config has no such updatable block; kept, but not pushed"
+        problems.extend(
+            Problem(file, words, key=endpoint, severity=Severity.WARNING) for endpoint in merged.left_out
+        )
+        return merged.config
 
-def _stored_file(node: Node) -> str:
+
+def stored_file(node: Node) -> str:
+    """Return the file of a node's stored values."""
     return f"{STORED_FOLDER}/{node.key}.json"
-
-
-def _with_stored(draft: Draft, config: bytes, problems: list[Problem]) -> bytes:
-    file = _stored_file(draft.node)
-    if draft.stored is None:
-        return config
-    whole = decode(config)
-    try:
-        left_out = merge(whole, parse_stored(draft.stored, file=file))
-    except MergeInvalid as error:
-        raise ProblemError(Problem(file, error.words, key=error.key)) from None
-    words = "the base config has no such updatable block; kept, but not pushed"
-    problems.extend(Problem(file, words, key=endpoint, severity=Severity.WARNING) for endpoint in left_out)
-    return encode(whole)

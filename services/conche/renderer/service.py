@@ -2,21 +2,26 @@
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
 from conche.settings import Renderer
 
-from .answering import Groups
 from .batch import BatchRendering
+from .commandplane import Bus as CommandBus
+from .commandplane import CommandPlane
 from .epoch import EpochFile
-from .history import History, HistoryError
+from .files import Changes
+from .forcing import Forced
 from .journal import Journal
 from .lastgood import LastGood
 from .nodes import FILE as NODES_FILE
 from .nodes import Nodes, read_nodes
-from .publisher import Bus, Publisher
+from .publisher import Bus as StateBus
+from .publisher import Publisher
 from .registry import RegistryKeeper
-from .render import Rendering
+from .render import Rendered, Rendering
+from .trial import Trial
 from .watch import watch
 from .worklist import Worklist
 
@@ -25,11 +30,12 @@ logger = logging.getLogger(__name__)
 RIPE_S: Final = 0.3
 """A file that was written to within this time may be half written: it is looked at again later [s]."""
 
-QUIET_S: Final = 2.0
-"""What somebody edits is committed when nothing has changed for so long: several files may belong together [s]."""
-
 MAX_UNRIPE_LOOKS: Final = 10
 """Looks after which a file that is written to all the time is taken as it is."""
+
+
+class Bus(StateBus, CommandBus, Protocol):
+    """What the renderer asks of the bus."""
 
 
 class RendererService:
@@ -41,9 +47,11 @@ class RendererService:
         The broker.
     settings
         Where the directories are.
+    topic_root
+        First level of every topic.
     """
 
-    def __init__(self, *, bus: Bus, settings: Renderer) -> None:
+    def __init__(self, *, bus: Bus, settings: Renderer, topic_root: str) -> None:
         self._bus = bus
         self._root = settings.configs
         self._rendering = Rendering(settings.configs)
@@ -52,9 +60,8 @@ class RendererService:
             boot=bus.boot, epochs=EpochFile(settings.run_dir, policy=settings.on_registry_change)
         )
         self._last_good = LastGood(settings.run_dir)
-        self._history = History(settings.configs) if settings.history else None
-        self._edited = asyncio.Event()
-        self._publish = Publisher(bus)
+        forced = Forced()
+        self._publish = Publisher(bus, forced=forced)
         self._work = Worklist()
         self._journal = Journal()
         self._hinted = asyncio.Event()
@@ -62,10 +69,17 @@ class RendererService:
         self._nodes_known = False
         self._nothing_there = False
         self._error: str | None = None
-
-    def groups(self) -> Groups | None:
-        """Return the groups of the registry that was published; None before."""
-        return self._publish.groups
+        self._commands = CommandPlane(
+            bus,
+            settings=settings,
+            topic_root=topic_root,
+            rendering=self._rendering,
+            work=self._work,
+            forced=forced,
+            groups=lambda: self._publish.groups,
+            publish=self._publish_trial,
+            wake=self._hinted.set,
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -73,15 +87,17 @@ class RendererService:
             group.create_task(self._bus.run(), name="hold the connection")
             group.create_task(watch(self._root, self._hinted.set), name="watch files")
             group.create_task(self._keep_published(), name="render")
-            if self._history is not None:
-                group.create_task(self._keep_history(self._history), name="keep history")
+            group.create_task(self._commands.run(), name="carry out commands")
 
     async def _keep_published(self) -> None:
         await self._bus.picture_complete()
+        await self._commands.begin()
         await self._take_nodes()
         while True:
             if self._work and not self._nothing_there:
                 await self._render_some()
+            elif self._commands and not self._unripe_looks:  # what is half written must not be written over
+                await self._commands.do_next()
             else:
                 await self._hinted.wait()
             if self._hinted.is_set():
@@ -91,33 +107,25 @@ class RendererService:
     async def _look(self) -> None:
         """See which files have changed, and whom that concerns."""
         ripe_s = RIPE_S if self._unripe_looks < MAX_UNRIPE_LOOKS else 0.0
-        changes = await asyncio.to_thread(self._rendering.files.refresh, ripe_s=ripe_s)
+        await self._take(await asyncio.to_thread(self._rendering.files.refresh, ripe_s=ripe_s))
+
+    async def _take(self, changes: Changes) -> None:
         self._unripe_looks = self._unripe_looks + 1 if changes.unripe else 0
         if changes.unripe:
             asyncio.get_running_loop().call_later(RIPE_S, self._hinted.set)
         if changes.names:
-            self._edited.set()
+            self._commands.files_changed()
         self._work.files_changed(changes.names)
         if NODES_FILE in changes.names:
             await self._take_nodes()
 
-    async def _keep_history(self, history: History) -> None:
-        """Commit what somebody has edited, once nothing changes any more."""
-        trouble = ""
-        while True:
-            try:
-                commit = await asyncio.to_thread(history.take_edits)
-                if commit is not None:
-                    logger.info("%s: committed as %s", commit.subject, commit.id[:8])
-                trouble = ""
-            except HistoryError as error:
-                if str(error) != trouble:
-                    logger.warning("no history is kept: %s", error)
-                trouble = str(error)
-            await self._edited.wait()
-            while self._edited.is_set():
-                self._edited.clear()
-                await asyncio.sleep(QUIET_S)
+    async def _publish_trial(self, trial: Trial) -> None:
+        """Publish what a change gives that was just written, which was rendered before it was."""
+        changes = await asyncio.to_thread(self._rendering.files.refresh)
+        await self._take(changes)
+        if changes.names <= trial.files.keys():  # nobody else has changed anything
+            known = {node.key for node in self._work.nodes()}
+            self._publish_rendered(one for key, one in trial.after.items() if key in known)
 
     async def _take_nodes(self) -> None:
         """Publish the registry; where nodes.yaml can't be understood, nodes and configs stay as they are."""
@@ -163,8 +171,13 @@ class RendererService:
 
     async def _render_some(self) -> None:
         """Render for a while and publish what is ready; the rest stays on the list."""
-        for rendered in await asyncio.to_thread(self._batch.render_some, self._work.stale()):
-            self._journal.note(rendered, self._work.finish(rendered))
+        self._publish_rendered(await asyncio.to_thread(self._batch.render_some, self._work.stale()))
+
+    def _publish_rendered(self, found: Iterable[Rendered]) -> None:
+        for rendered in found:
+            before = self._work.finish(rendered)
+            self._journal.note(rendered, before)
+            self._commands.published(rendered, before)
             self._publish.desired(rendered)
         self._finish_pass()
 

@@ -1,6 +1,6 @@
 """Which nodes have to be rendered, and what came of those that were."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from .nodes import Node
@@ -21,12 +21,15 @@ class Done:
         Of its config, if it has one.
     error
         Why it has none.
+    updatable
+        Endpoint to hash of the block's values.
     """
 
     entry: str
     reads: frozenset[str]
     revision: str | None
     error: str | None
+    updatable: Mapping[str, str]
 
 
 class Worklist:
@@ -59,6 +62,23 @@ class Worklist:
             if not done.reads.isdisjoint(names):
                 self._stale[key] = None
 
+    def concerned(self, nodes: Iterable[Node], names: Collection[str]) -> list[Node]:
+        """Return those of some nodes that have to be rendered where these files, or their entries, are others."""
+        changed = set(names)
+        return [node for node in nodes if self._is_concerned(node, changed)]
+
+    def _is_concerned(self, node: Node, names: set[str]) -> bool:
+        done = self._done.get(node.key)
+        return done is None or done.entry != node.rendered_from or not done.reads.isdisjoint(names)
+
+    def done(self, key: str) -> Done | None:
+        """Return what is remembered of a node."""
+        return self._done.get(key)
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes that there are."""
+        return list(self._nodes.values())
+
     def stale(self) -> list[Node]:
         """Return the nodes that have to be rendered."""
         return [self._nodes[key] for key in self._stale]
@@ -73,6 +93,7 @@ class Worklist:
             reads=rendered.reads,
             revision=rendered.fingerprint.revision if rendered.fingerprint else None,
             error=rendered.error,
+            updatable=rendered.fingerprint.updatable if rendered.fingerprint else {},
         )
         return before
 

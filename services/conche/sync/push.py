@@ -317,7 +317,13 @@ class Pusher:
                 await self._writer(node, connection).update(endpoint, block)
         except (KotekanRejected, KotekanMalformed) as error:
             node.reject(
-                Rejection(error=error.words, at=datetime.now(UTC), endpoint=endpoint, values=revision(block))
+                Rejection(
+                    error=error.words,
+                    at=datetime.now(UTC),
+                    endpoint=endpoint,
+                    values=revision(block),
+                    forced=node.desired.forced.get(endpoint) if node.desired else None,
+                )
             )
             if isinstance(error, KotekanRejected):
                 await self._wait_death(node, connection)

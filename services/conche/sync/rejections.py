@@ -4,7 +4,7 @@ Whether a config that one node rejected is given to others is the batch's to say
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from conche.contract import DesiredConfig, Rejection
 
@@ -52,8 +52,14 @@ class RefusedValues:
         return {
             endpoint: f"held: {_names(found)} refused the values of {endpoint}: {next(iter(found.values())).error}"
             for endpoint, values in desired.updatable.items()
-            if (found := self._by_values.get((endpoint, values)))
+            if (found := self._by_values.get((endpoint, values))) and not _is_forced(endpoint, desired, found)
         }
+
+
+def _is_forced(endpoint: str, desired: DesiredConfig, found: Mapping[str, Rejection]) -> bool:
+    """Return whether somebody wants refused values to be tried once more, and nobody has since."""
+    wish = desired.forced.get(endpoint)
+    return wish is not None and all(rejection.forced != wish for rejection in found.values())
 
 
 def _key(rejection: Rejection) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from conche.kotekan.differences import Difference, differences
 from conche.kotekan.revision import Fingerprint, parse_config
 from conche.kotekan.snapshot import Snapshot
 
-from .decide import Decision, changed_endpoints
+from .decide import Action, Decision, changed_endpoints
 from .node import Node
 
 MAX_PATHS: Final = 10
@@ -103,6 +103,7 @@ def status_of(node: Node, decision: Decision, *, retry_s: float, clock: float, n
         last_push=node.last_push,
         attempts=node.backoff.attempts,
         retry_at=retry_at,
+        pending=node.push is not None or decision.action is not Action.NONE or decision.queue is not None,
     )
 
 

@@ -10,7 +10,7 @@ from conche.renderer.problems import Problem
 from conche.renderer.render import Rendered
 from conche.renderer.worklist import Done
 
-GOOD = Done(entry="", reads=frozenset(), revision="r", error=None)
+GOOD = Done(entry="", reads=frozenset(), revision="r", error=None, updatable={})
 
 
 def failed(name: str, words: str) -> Rendered:

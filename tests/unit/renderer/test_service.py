@@ -10,8 +10,8 @@ import pytest
 from msgspec.json import decode
 
 from conche.contract import NODE_DESIRED, REGISTRY, DesiredConfig, Message, RegisteredNode, Registry
+from conche.renderer import keeping, watch
 from conche.renderer import service as module
-from conche.renderer import watch
 from conche.renderer.history import History
 from conche.renderer.publisher import PayloadT
 from conche.renderer.render import Draft, Rendered, Rendering
@@ -33,12 +33,28 @@ class FakeBus:
         self.held: dict[str, Any] = {}
         self.log: list[str] = []
         self.cleared: set[str] = set()
+        self.handlers: dict[str, Callable[..., None]] = {}
+        self.told: list[tuple[dict[str, str], Any]] = []
+        self.sent: list[tuple[str, Any]] = []
 
     async def run(self) -> None:
         await asyncio.Event().wait()
 
     async def picture_complete(self) -> None:
         await asyncio.sleep(0)
+
+    def subscribe(self, message: Message[Any], handler: Callable[..., None], **only: str) -> None:
+        self.handlers[message.name] = handler
+
+    def take_commands(self, filters: list[str], on_command: Any, *, on_busy: Any) -> None:
+        self.on_command = on_command
+
+    def tell(self, message: Message[Any], payload: Any, **params: str) -> bool:
+        self.told.append((params, payload))
+        return True
+
+    def send(self, topic: str, payload: Any, *, correlation: bytes | None = None) -> None:
+        self.sent.append((topic, payload))
 
     def own(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> None:
         topic = message.topic(**params)
@@ -79,7 +95,9 @@ class World:
 
     def start(self) -> None:
         settings = Renderer(configs=self.configs.root, run_dir=self.configs.root.parent / "run")
-        self._task = asyncio.create_task(RendererService(bus=self.bus, settings=settings).run())
+        self._task = asyncio.create_task(
+            RendererService(bus=self.bus, settings=settings, topic_root="conche").run()
+        )
 
     async def restart(self) -> None:
         await self.stop()
@@ -354,7 +372,7 @@ async def test_loop_stays_free_while_nodes_are_rendered(
 async def test_what_is_edited_by_hand_is_committed_once_it_is_quiet(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "QUIET_S", 0.3)
+    monkeypatch.setattr(keeping, "QUIET_S", 0.3)
     history = History(world.configs.root)
     world.start()
     await world.until(lambda: world.bus.config() == {"x": 1})
@@ -370,7 +388,7 @@ async def test_what_is_edited_by_hand_is_committed_once_it_is_quiet(
 async def test_history_that_cannot_be_kept_is_said_once_and_stops_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "QUIET_S", 0.05)
+    monkeypatch.setattr(keeping, "QUIET_S", 0.05)
     (world.configs.root / ".git").write_text("nonsense")
     world.start()
     await world.until(lambda: world.bus.config() == {"x": 1})

@@ -1,0 +1,204 @@
+"""Changes of the config directory, from the wish to the commit; blocking, for one thread at a time."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from conche.contract import (
+    BaseConfig,
+    EditAction,
+    Rollback,
+    SetFiles,
+    SetNodes,
+    UpdatableConfig,
+)
+from conche.contract import Edit as Wish
+
+from . import edits
+from .changeset import ChangeFailed, ChangeSet, Note
+from .commits import Commit
+from .edits import Edit, EditRefused
+from .history import STORED_FOLDER, History, HistoryError, is_config_file
+from .nodes import Node
+from .problems import ProblemError
+from .render import Rendering
+from .trial import Trial, try_out
+from .worklist import Worklist
+
+
+class Editor:
+    """Makes edits of wishes, tries them out, and writes them.
+
+    Parameters
+    ----------
+    rendering
+        Of the directory as it is.
+    work
+        The nodes as they are.
+    changes
+        Writes.
+    history
+        Where each change becomes a commit; None where none is kept.
+    """
+
+    def __init__(
+        self, *, rendering: Rendering, work: Worklist, changes: ChangeSet, history: History | None
+    ) -> None:
+        self.history = history
+        self.rendering = rendering
+        self._work = work
+        self._changes = changes
+
+    def edit_of(self, wish: Wish, targets: Sequence[Node]) -> Edit:
+        """Return the files that a wish changes.
+
+        Raises
+        ------
+        EditRefused
+            It can't be carried out.
+        """
+        match wish:
+            case BaseConfig():
+                edit = edits.base_config(wish, targets, rendering=self.rendering)
+            case UpdatableConfig():
+                edit = edits.updatable_config(wish, targets, rendering=self.rendering)
+            case SetNodes():
+                edit = edits.set_nodes(wish, rendering=self.rendering)
+            case SetFiles():
+                edit = edits.set_files(wish)
+            case Rollback():
+                edit = edits.rollback(wish, history=self.history)
+            case _:
+                raise TypeError(f"no such edit: {wish}")
+        if wish.started_from is not None:
+            self._check_start(edit, wish.started_from)
+        return edit
+
+    def text_of(self, name: str) -> str | None:
+        """Return the text of a config file as it is, None where there is none.
+
+        Raises
+        ------
+        EditRefused
+            It is no config file, or can't be read.
+        """
+        edits.check_name(name)
+        try:
+            return self.rendering.files.text(name)
+        except ProblemError as error:
+            raise EditRefused(str(error)) from None
+
+    def names(self) -> list[str]:
+        """Return the names of all config files that there are; a link to another place counts as a file.
+
+        Raises
+        ------
+        EditRefused
+            The directory can't be read.
+        """
+        return sorted(_config_files(self.rendering.files.root))
+
+    def try_out(self, edit: Edit) -> Trial:
+        """Render what an edit concerns.
+
+        Raises
+        ------
+        EditRefused
+            ``nodes.yaml`` could not be understood any more.
+        """
+        return try_out(edit, rendering=self.rendering, work=self._work)
+
+    def _check_start(self, edit: Edit, start: str) -> None:
+        """Refuse an edit of what somebody has changed since it began."""
+        if self.history is None:
+            raise EditRefused(
+                "started_from: no history is kept of this directory (renderer.history is false)"
+            )
+        try:
+            for name in edit.files:
+                if self._has_moved(edit, name, self.history.text_at(start, name)):
+                    whom = _by_whom(name, self.history)
+                    raise EditRefused(f"{name} was changed since {start}: {whom}; read it anew")
+        except HistoryError as error:
+            raise EditRefused(f"started_from: {error}") from None
+
+    def _has_moved(self, edit: Edit, name: str, then: bytes | None) -> bool:
+        try:
+            now = self.rendering.files.read(name)
+        except ProblemError:
+            return True
+        if edit.action is not EditAction.UPDATABLE_CONFIG or edit.endpoint is None:
+            return then != now
+        return bool(edits.stored_in(then, edit.endpoint) != edits.stored_in(now, edit.endpoint))
+
+    def take_edits(self) -> Commit | None:
+        """Commit what was edited by hand, so that it is not lost in what is written over it.
+
+        Raises
+        ------
+        HistoryError
+            It can't be.
+        """
+        return None if self.history is None else self.history.take_edits()
+
+    def write(self, trial: Trial, note: Note) -> Commit | None:
+        """Write the files of an edit and commit them; return the commit, None where no history is kept.
+
+        Raises
+        ------
+        ChangeFailed
+            Nothing was changed.
+        """
+        self._changes.apply(trial.files, note)
+        try:
+            commit = self._commit(list(trial.files), note)
+        except HistoryError as error:
+            self._changes.undo()
+            raise ChangeFailed(f"nothing was changed: {error}") from None
+        self._changes.finish()
+        return commit
+
+    def recover(self) -> Commit | None:
+        """Finish, or take back, a change in the middle of which an earlier process died.
+
+        Raises
+        ------
+        HistoryError
+            It was taken back, because it can't be committed.
+        """
+        found = self._changes.recover()
+        if found is None:
+            return None
+        try:
+            commit = self._commit(*found)
+        except HistoryError:
+            self._changes.undo()
+            raise
+        self._changes.finish()
+        return commit
+
+    def _commit(self, names: list[str], note: Note) -> Commit | None:
+        if self.history is None:
+            return None
+        return self.history.commit(
+            names, author=note.author, subject=note.subject, reason=note.reason, **note.trailers
+        )
+
+
+def _config_files(root: Path) -> Iterator[str]:
+    """Yield names from the top of the directory; what no config file can lie below is not looked through."""
+
+    def refuse(error: OSError) -> None:
+        raise EditRefused(f"{error.filename}: can't be read: {error.strerror}") from None
+
+    for folder, inside, names in os.walk(root, onerror=refuse):
+        inside[:] = [name for name in inside if not name.startswith(".") or name == STORED_FOLDER]
+        for name in names:
+            path = (Path(folder) / name).relative_to(root).as_posix()
+            if is_config_file(path):
+                yield path
+
+
+def _by_whom(name: str, history: History) -> str:
+    last = next(history.log(path=name), None)
+    return "nobody knows by whom" if last is None else f"by {last.author}, {last.subject!r} ({last.id[:8]})"

@@ -1,0 +1,190 @@
+"""Files written all or none, on a real file system."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conche.renderer import changeset
+from conche.renderer.changeset import FILE, ChangeFailed, ChangeSet, Note
+
+from .directory import ConfigDirectory
+
+NOTE = Note(author="ann", subject="more gain", trailers={"command_id": "ann/1"})
+NEW = {"cx/cx1.yaml": b"x: 2\n", "cx/cx2.yaml": None, ".updatable/cx/cx1.json": b"{}\n"}
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def changes(configs: ConfigDirectory, run_dir: Path) -> ChangeSet:
+    configs.write("cx/cx1.yaml", "x: 1\n")
+    configs.write("cx/cx2.yaml", "y: 1\n")
+    return ChangeSet(configs.root, run_dir)
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_all_files_are_written_and_nothing_is_left_beside_them(
+    changes: ChangeSet, configs: ConfigDirectory, run_dir: Path
+) -> None:
+    changes.apply(NEW, NOTE)
+    changes.finish()
+    assert files(configs.root) == {
+        "nodes.yaml": b"groups: {cx: {cx1: {host: h1}}}\n",
+        "cx/cx1.yaml": b"x: 2\n",
+        ".updatable/cx/cx1.json": b"{}\n",
+    }
+    assert list(run_dir.iterdir()) == []
+
+
+def test_what_was_applied_can_be_taken_back_folders_too(
+    changes: ChangeSet, configs: ConfigDirectory, run_dir: Path
+) -> None:
+    before = files(configs.root)
+    changes.apply(NEW, NOTE)
+    changes.undo()
+    assert files(configs.root) == before
+    assert not (configs.root / ".updatable").exists()
+    assert list(run_dir.iterdir()) == []
+
+
+def test_a_file_keeps_its_mode_and_a_link_stays_a_link(changes: ChangeSet, configs: ConfigDirectory) -> None:
+    path = configs.write("cx/real.yaml", "x: 1\n")
+    path.chmod(0o640)
+    (configs.root / "cx/link.yaml").symlink_to("real.yaml")
+    changes.apply({"cx/link.yaml": b"x: 9\n"}, NOTE)
+    changes.finish()
+    assert (configs.root / "cx/link.yaml").is_symlink()
+    assert path.read_text() == "x: 9\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_that_leads_out_of_the_directory_is_refused(
+    changes: ChangeSet, configs: ConfigDirectory, tmp_path: Path
+) -> None:
+    (configs.root / "cx/out.yaml").symlink_to(tmp_path / "other.yaml")
+    with pytest.raises(ChangeFailed, match="outside of the config directory"):
+        changes.apply({"cx/out.yaml": b"x"}, NOTE)
+
+
+class Fails:
+    """Lets a call through so many times and then fails as a full disk does."""
+
+    def __init__(self, real: Callable[..., Any], times: int) -> None:
+        self._real = real
+        self._left = times
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._left == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(args[0]))
+        self._left -= 1
+        return self._real(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("place", "times"),
+    [("_write_new", 0), ("_write_new", 1), ("_keep", 1), ("write_atomic", 0)],
+)
+def test_a_disk_that_fills_on_the_way_changes_nothing(
+    changes: ChangeSet,
+    configs: ConfigDirectory,
+    run_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    times: int,
+) -> None:
+    before = files(configs.root)
+    monkeypatch.setattr(changeset, place, Fails(getattr(changeset, place), times))
+    with pytest.raises(ChangeFailed, match=r"nothing was changed: .*No space left"):
+        changes.apply(NEW, NOTE)
+    assert files(configs.root) == before
+    assert not (run_dir / FILE).exists()
+
+
+@pytest.mark.parametrize("times", [0, 1])
+def test_a_rename_that_fails_brings_back_what_was_renamed_before(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    before = files(configs.root)
+    real = os.replace
+
+    def replace(old: Any, new: Any) -> None:
+        nonlocal times
+        if str(old).endswith(".conche-new"):
+            if times == 0:
+                raise OSError(errno.EIO, "I/O error", str(old))
+            times -= 1
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(ChangeFailed, match="I/O error"):
+        changes.apply(NEW, NOTE)
+    assert files(configs.root) == before
+
+
+def test_the_words_name_the_file_and_not_the_temporary_one(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(step: Any, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(step.new))
+
+    monkeypatch.setattr(changeset, "_write_new", full)
+    with pytest.raises(ChangeFailed, match=r"^nothing was changed: cx1.yaml: No space left on device$"):
+        changes.apply({"cx/cx1.yaml": b"x"}, NOTE)
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2])
+def test_a_start_after_a_crash_finishes_what_was_begun(
+    changes: ChangeSet,
+    configs: ConfigDirectory,
+    run_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    renamed: int,
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def some(steps: Any) -> None:
+        for step in list(steps)[:renamed]:
+            os.replace(step.new, step.target) if step.write else step.target.unlink()
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(changeset, "_rename", some)
+        with pytest.raises(Killed):
+            changes.apply(NEW, NOTE)
+    after = ChangeSet(configs.root, run_dir)
+    assert after.recover() == (sorted(NEW), NOTE)
+    after.finish()
+    assert files(configs.root).keys() == {"nodes.yaml", "cx/cx1.yaml", ".updatable/cx/cx1.json"}
+    assert (configs.root / "cx/cx1.yaml").read_text() == "x: 2\n"
+
+
+def test_a_start_after_a_crash_clears_away_what_was_only_prepared(
+    changes: ChangeSet, configs: ConfigDirectory, run_dir: Path
+) -> None:
+    before = files(configs.root)
+    configs.write("cx/.cx1.yaml.0123abcd.conche-new", "half")
+    configs.write("cx/.cx1.yaml.0123abcd.conche-old", "x: 1\n")
+    assert ChangeSet(configs.root, run_dir).recover() is None
+    assert files(configs.root) == before
+
+
+def test_a_record_that_cannot_be_read_changes_nothing(
+    changes: ChangeSet, configs: ConfigDirectory, run_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_dir.mkdir()
+    (run_dir / FILE).write_text("{")
+    before = files(configs.root)
+    assert changes.recover() is None
+    assert files(configs.root) == before
+    assert "can't be read" in caplog.text
