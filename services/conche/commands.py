@@ -12,7 +12,17 @@ from msgspec.json import Decoder, decode
 from msgspec.structs import replace
 
 from conche.bus import BusUnavailable, Incoming, PayloadTooLarge
-from conche.contract import COMMAND, COMMAND_ID, NO_NAME, REPLY, Arguments, Payload, Reply
+from conche.contract import (
+    ACT_FOR_PEOPLE,
+    COMMAND,
+    COMMAND_ID,
+    NO_NAME,
+    PERSON_NAME,
+    REPLY,
+    Arguments,
+    Payload,
+    Reply,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +31,10 @@ CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 
 REMEMBERED_IDS: Final = 10_000
 """Commands whose answer is kept for a sender that repeats; a guess: hours of scripts."""
+
+
+SHOWN_USER: Final = 64
+"""Characters of a wrong name that are told back."""
 
 
 class CommandRefused(Exception):
@@ -49,8 +63,13 @@ class Command:
 
     @property
     def by(self) -> str:
-        """The account that sent it: no account is allowed to act for other people yet."""
-        return self.envelope.user
+        """The person who wants it: the sender, or the one for whom the sender acts."""
+        return self.arguments.user or self.envelope.user
+
+    @property
+    def via(self) -> str | None:
+        """The account that acted for the person, if another one."""
+        return None if self.by == self.envelope.user else self.envelope.user
 
 
 class Sender(Protocol):
@@ -112,7 +131,7 @@ def read_command(
     Raises
     ------
     CommandRefused
-        It is malformed, unknown, expired or retained, or wants its reply elsewhere.
+        It is malformed, unknown, expired or retained, wants its reply elsewhere, or is in the name of another.
     """
     wanted = message.response_topic
     if wanted and wanted != envelope.reply_to:
@@ -128,8 +147,27 @@ def read_command(
         arguments = Decoder(model).decode(message.payload or b"{}")
     except (ValidationError, DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandRefused(f"{envelope.action}: {error}; it takes {_fields(model)}") from None
+    _check_user(arguments.user, envelope.user)
     check_not_expired(arguments, now)
     return Command(envelope, arguments)
+
+
+def _check_user(user: str | None, sender: str) -> None:
+    """Refuse a command in the name of another, except of those who may act for people.
+
+    Raises
+    ------
+    CommandRefused
+        Says whom the topic names.
+    """
+    if user is None or user == sender:
+        return
+    is_name = PERSON_NAME.fullmatch(user) is not None
+    shown = user if is_name else repr(user[:SHOWN_USER])
+    if sender not in ACT_FOR_PEOPLE:
+        raise CommandRefused(f"user says {shown}, but {sender} sent it: leave `user` out")
+    if not is_name:
+        raise CommandRefused(f"user says {shown}: that is no person's name (letters, digits, and _.@ '-)")
 
 
 def check_not_expired(arguments: Arguments, now: datetime) -> None:
@@ -208,6 +246,10 @@ class Answers:
     def answer(self, envelope: Envelope, reply: Reply) -> None:
         """Send the final reply to a command."""
         self._know(envelope, reply)
+        self._send(envelope, reply)
+
+    def tell(self, envelope: Envelope, reply: Reply) -> None:
+        """Answer a question; who repeats it is told what is so by then, so the reply is not remembered."""
         self._send(envelope, reply)
 
     def refuse(self, envelope: Envelope, *, group: str, why: str) -> None:

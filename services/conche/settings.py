@@ -65,6 +65,9 @@ class Broker(Section, frozen=True, kw_only=True):
     password: Annotated[str | None, doc("password of this process's account; from the environment only")] = (
         None
     )
+    password_file: Annotated[
+        Path | None, doc("file that holds the password of this process's account; it comes before secrets")
+    ] = None
     ca_file: Annotated[Path | None, doc("certificate authority of the broker; given means TLS")] = None
     keepalive_s: Annotated[
         int, doc("a frozen service is reported lost after one and a half of these", ge=2)
@@ -132,6 +135,18 @@ class Sync(Section, frozen=True, kw_only=True):
     ] = 90.0
 
 
+class Journal(Section, frozen=True, kw_only=True):
+    """How what happened is remembered."""
+
+    database: Annotated[Path, doc("SQLite file; it should outlive the stack")] = Path("journal.db")
+    max_entries: Annotated[
+        int, doc("the oldest go when there are more; a million take about half a gigabyte", ge=1)
+    ] = 1_000_000
+    max_age_days: Annotated[
+        Annotated[float, Meta(gt=0)] | None, doc("older entries go; none: only their number counts")
+    ] = None
+
+
 class GroupPolicy(Section, frozen=True, kw_only=True):
     """What holds for one group only."""
 
@@ -152,6 +167,7 @@ class Settings(Section, frozen=True, kw_only=True):
     renderer: Renderer = field(default_factory=Renderer)
     poller: Poller = field(default_factory=Poller)
     sync: Sync = field(default_factory=Sync)
+    journal: Journal = field(default_factory=Journal)
     groups: Annotated[dict[str, GroupPolicy], doc("policy of single groups, by name")] = field(
         default_factory=dict
     )

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
     """Replace a file by new content.
 
     Parameters
@@ -17,6 +17,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         Whole new content.
     mode
         Permission bits of the new file.
+    owner
+        User and group of the new file, by number; None for those of this process.
 
     Raises
     ------
@@ -30,6 +32,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
             os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:

@@ -113,10 +113,10 @@ def test_topic_that_is_no_command_is_a_mistake() -> None:
 def test_command_is_read_with_its_arguments() -> None:
     expires = NOW + timedelta(seconds=30)
     command = read(
-        incoming({"id": "a", "started": True, "user": "bob", "reason": "r", "expires_at": expires})
+        incoming({"id": "a", "started": True, "user": "alice", "reason": "r", "expires_at": expires})
     )
-    assert command.arguments == SetStarted(started=True, id="a", user="bob", reason="r", expires_at=expires)
-    assert command.by == "alice"  # nobody acts for other people yet
+    assert command.arguments == SetStarted(started=True, id="a", user="alice", reason="r", expires_at=expires)
+    assert (command.by, command.via) == ("alice", None)
 
 
 def test_command_without_arguments_may_have_no_payload() -> None:
@@ -158,6 +158,51 @@ def test_fields_that_are_not_known_are_ignored() -> None:
 )
 def test_what_is_wrong_with_a_command_is_said_in_words(message: Incoming, words: str) -> None:
     assert refusal(message).startswith(words)
+
+
+# --- in whose name
+
+
+def sent_by(account: str, user: Any) -> Incoming:
+    return incoming({"user": user}, topic=f"conche/command/{account}/cx/cx27/resync")
+
+
+def test_command_is_by_its_sender() -> None:
+    command = read(incoming({}, action="resync"))
+    assert (command.by, command.via) == ("alice", None)
+
+
+@pytest.mark.parametrize(
+    ("account", "user", "shown"),
+    [
+        ("alice", "bob", "bob"),
+        ("alice", "Alice", "Alice"),
+        ("alice", "", "''"),
+        ("alice", "bob\nroot", "'bob\\nroot'"),
+        ("alice", "x" * 65, f"'{'x' * 64}'"),
+        ("gateway2", "bob", "bob"),
+        ("Gateway", "bob", "bob"),
+        ("sync", "bob", "bob"),
+    ],
+)
+def test_nobody_sends_in_the_name_of_another(account: str, user: str, shown: str) -> None:
+    assert refusal(sent_by(account, user)) == f"user says {shown}, but {account} sent it: leave `user` out"
+
+
+@pytest.mark.parametrize("account", ["gateway", "panel"])
+def test_account_that_acts_for_people_sends_in_their_name(account: str) -> None:
+    command = read(sent_by(account, "zoë.o'hara@example.org"))
+    assert (command.by, command.via) == ("zoë.o'hara@example.org", account)
+
+
+def test_account_that_acts_for_people_may_send_for_itself() -> None:
+    command = read(sent_by("gateway", None))
+    assert (command.by, command.via) == ("gateway", None)
+
+
+@pytest.mark.parametrize("user", ["", " ", "a\nb", "a\x1b[2J", "<b>", "-", "x" * 65])
+def test_name_that_would_spoil_a_log_or_a_commit_is_refused_of_everybody(user: str) -> None:
+    assert refusal(sent_by("gateway", user)).startswith(f"user says {user!r}"[:70])
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=2)])

@@ -45,6 +45,23 @@ def test_file_has_the_mode_that_was_asked_for(file: Path, mode: int) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == mode
 
 
+def test_the_new_file_belongs_to_whom_it_should(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    owner = (1883, 1883) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    write_atomic(file, b"new", owner=owner)
+    assert (file.stat().st_uid, file.stat().st_gid) == owner
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may give files away")
+def test_a_file_that_can_not_be_given_away_leaves_the_old_one(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    with pytest.raises(PermissionError):
+        write_atomic(file, b"new", owner=(0, 0))
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
 @pytest.mark.parametrize("call", ["replace", "fsync", "fchmod"])
 def test_any_step_that_fails_leaves_the_old_file(
     file: Path, monkeypatch: pytest.MonkeyPatch, call: str

@@ -61,7 +61,7 @@ def generated_files() -> dict[Path, str]:
     """Return the text of every generated file, by its path in the checkout."""
     root = Broker().root
     files = {SCHEMAS / name: text for name, text in schema_files().items()}
-    files[Path("mosquitto/acl")] = acl(root)
+    files[Path("mosquitto/acl")] = acl(root, accounts={})
     files[Path("docs/asyncapi.yaml")] = asyncapi(root, version=version("conche"))
     return files
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import click
 from msgspec import DecodeError, Struct, ValidationError
 from msgspec.json import decode, encode, format
 
@@ -14,11 +13,17 @@ from conche.settings import DEFAULT_FILE, FILE_VARIABLE, Broker, SettingsInvalid
 from conche.storage import write_atomic
 
 from .processes import Process
-from .project import PROJECT_VARIABLE
 
 HOME_VARIABLE: Final = "CONCHE_HOME"
+PROJECT_VARIABLE: Final = "CONCHE_PROJECT"
 _DEFAULT: Final = ".conche"
 _BROKER_VARIABLES: Final = "CONCHE_BROKER__"
+_PASSWORD_VARIABLES: Final = "CONCHE_BROKER__PASSWORD"
+"""What these begin with says who somebody is, not which broker is meant."""
+
+
+class BrokerNotFound(Exception):
+    """Nothing says where the broker is, or a setting is wrong; says what to do."""
 
 
 class Stack(Struct, frozen=True, kw_only=True):
@@ -84,6 +89,10 @@ class Home:
         """What lives as long as the stack: epochs, switches."""
         return self.path / "run"
 
+    def journal(self, *, rehearsal: bool) -> Path:
+        """Return the journal's database, which outlives the stack: a rehearsal has one of its own."""
+        return self.path / "journal" / ("rehearsal.db" if rehearsal else "journal.db")
+
     @property
     def log(self) -> Path:
         """A log for each program."""
@@ -136,20 +145,24 @@ def find_broker(environment: Mapping[str, str] = os.environ) -> Broker:
 
     Raises
     ------
-    click.ClickException
+    BrokerNotFound
         If nothing runs here, or a setting is wrong.
     """
     own = environment.get(FILE_VARIABLE) or DEFAULT_FILE.exists()
-    if own or any(name.startswith(_BROKER_VARIABLES) for name in environment):
+    if own or any(map(_names_a_broker, environment)):
         return _broker_of(None, environment)
     home = find_home(environment)
     if home.running_stack() is None:
-        raise click.ClickException("no stack runs here: ./conche.sh up")
+        raise BrokerNotFound("no stack runs here: ./conche.sh up")
     return _broker_of(home.settings, environment)
+
+
+def _names_a_broker(variable: str) -> bool:
+    return variable.startswith(_BROKER_VARIABLES) and not variable.startswith(_PASSWORD_VARIABLES)
 
 
 def _broker_of(file: Path | None, environment: Mapping[str, str]) -> Broker:
     try:
         return load(file, environment=environment).broker
     except SettingsInvalid as error:
-        raise click.ClickException(str(error)) from error
+        raise BrokerNotFound(str(error)) from error

@@ -17,8 +17,9 @@ from conche.settings import Settings, SettingsInvalid, load
 from conche.storage import write_atomic
 
 from . import rehearsal
-from .broker import BrokerSetupFailed, lay_out
+from .broker import lay_out
 from .home import Home
+from .passwords import BrokerSetupFailed
 from .ports import LOCALHOST, Wanted, check_ports
 from .supervisor import PATH, environment
 
@@ -135,7 +136,13 @@ def settings_for(theirs: Settings, order: Order, home: Home) -> Settings:
     """
     replace = msgspec.structs.replace
     broker = replace(
-        theirs.broker, host=LOCALHOST, port=order.port, secrets=home.secrets, ca_file=None, password=None
+        theirs.broker,
+        host=LOCALHOST,
+        port=order.port,
+        secrets=home.secrets,
+        ca_file=None,
+        password=None,
+        password_file=None,
     )
     kotekan, configs = theirs.kotekan, order.source
     if order.rehearse:
@@ -146,6 +153,7 @@ def settings_for(theirs: Settings, order: Order, home: Home) -> Settings:
         kotekan=kotekan,
         renderer=replace(theirs.renderer, configs=configs, run_dir=home.run),
         sync=replace(theirs.sync, run_dir=home.run),
+        journal=replace(theirs.journal, database=home.journal(rehearsal=order.rehearse)),
     )
 
 

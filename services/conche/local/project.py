@@ -7,7 +7,8 @@ from typing import Final
 
 import click
 
-PROJECT_VARIABLE: Final = "CONCHE_PROJECT"
+from .home import PROJECT_VARIABLE
+
 _SIGN: Final = Path("mosquitto/mosquitto.conf")
 
 

@@ -105,6 +105,7 @@ def _next(picture: Picture) -> Iterator[str]:
     ]
     if picture.sim_control_port is not None:
         steps.append((f"{me} sim order {node} sigkill", "make trouble"))
+    steps.append((f"{me} events", "what has happened"))
     steps.append((f"{me} down" if picture.detached else "Ctrl-C", "stop everything"))
     widest = max(len(command) for command, _ in steps)
     for command, words in steps:

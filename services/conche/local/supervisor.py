@@ -71,6 +71,7 @@ PROGRAMS: Final = (
     Program("renderer", "conche renderer --config conche.yaml", births=("renderer",)),
     Program("poller", "conche poller --config conche.yaml", births=("poller/{poller}",)),
     Program("sync", "conche sync --config conche.yaml", births=("sync/{group}",)),
+    Program("journal", "conche journal --config conche.yaml", births=("journal",)),
 )
 """Another service is one more line."""
 
@@ -193,5 +194,6 @@ _MADE_HERE: Final = frozenset(
         "CONCHE_RENDERER__CONFIGS",
         "CONCHE_RENDERER__RUN_DIR",
         "CONCHE_SYNC__RUN_DIR",
+        "CONCHE_JOURNAL__DATABASE",
     }
 )

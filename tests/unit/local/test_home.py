@@ -4,7 +4,7 @@ from pathlib import Path
 import click
 import pytest
 
-from conche.local.home import Home, Stack, find_broker, find_home
+from conche.local.home import BrokerNotFound, Home, Stack, find_broker, find_home
 from conche.local.processes import Process
 from conche.local.project import find_project
 
@@ -51,7 +51,7 @@ def test_the_broker_of_the_running_stack_is_found(home):
 
 
 def test_without_a_stack_the_remedy_is_told(home):
-    with pytest.raises(click.ClickException, match=r"^no stack runs here: \./conche\.sh up$"):
+    with pytest.raises(BrokerNotFound, match=r"^no stack runs here: \./conche\.sh up$"):
         find_broker({"CONCHE_HOME": str(home.path)})
 
 
@@ -87,8 +87,16 @@ def test_a_broker_in_the_environment_comes_before_the_stack(home):
     assert find_broker(environment).host == "far.away"
 
 
+@pytest.mark.parametrize("variable", ["CONCHE_BROKER__PASSWORD", "CONCHE_BROKER__PASSWORD_FILE"])
+def test_a_password_in_the_environment_is_for_the_broker_of_the_stack(home, variable):
+    runs(home)
+    broker = find_broker({"CONCHE_HOME": str(home.path), variable: "/mine"})
+    assert broker.port == 4711
+    assert "/mine" in (broker.password, str(broker.password_file))
+
+
 def test_a_wrong_setting_is_one_line(tmp_path):
-    with pytest.raises(click.ClickException, match="CONCHE_BROKER__PRT"):
+    with pytest.raises(BrokerNotFound, match="CONCHE_BROKER__PRT"):
         find_broker({"CONCHE_HOME": str(tmp_path), "CONCHE_BROKER__PRT": "1"})
 
 

@@ -98,6 +98,15 @@ def test_a_new_stack_begins_with_an_empty_run_directory(home):
     assert list(home.run.iterdir()) == []
 
 
+def test_the_journal_outlives_the_stack_and_a_rehearsal_has_one_of_its_own(home):
+    rehearsed = prepare(order(), home).settings.journal.database
+    rehearsed.parent.mkdir()
+    rehearsed.write_text("what happened")
+    assert prepare(order(), home).settings.journal.database == rehearsed
+    assert rehearsed.read_text() == "what happened"
+    assert prepare(order(rehearse=False), home).settings.journal.database != rehearsed
+
+
 @pytest.mark.parametrize(
     ("rehearse", "control", "same", "kept"),
     [
