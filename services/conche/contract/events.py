@@ -35,7 +35,7 @@ class EventKind(StrEnum):
     """A service came or went."""
 
 
-class Event(Payload, frozen=True, kw_only=True):
+class Event(Payload, frozen=True, kw_only=True, omit_defaults=True):
     """Something that happened, to one node or to a service."""
 
     at: Time

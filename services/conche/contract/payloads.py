@@ -244,6 +244,16 @@ class Health(StrEnum):
     ERROR = "error"
 
 
+class Hold(Payload, frozen=True, kw_only=True):
+    """Nodes that somebody keeps in maintenance, for one reason and until one time."""
+
+    by: str | None = None
+    reason: str | None = None
+    until: Time | None = None
+    count: int
+    nodes: Annotated[list[str], Meta(description="the first ten")]
+
+
 class GroupSummary(Payload, frozen=True, kw_only=True):
     """A group in one line."""
 
@@ -253,6 +263,9 @@ class GroupSummary(Payload, frozen=True, kw_only=True):
     nodes: int
     maintenance: Annotated[int, Meta(description="nodes in maintenance")] = 0
     differing: Annotated[int, Meta(description="nodes that run something else than desired")] = 0
+    holds: Annotated[
+        list[Hold], Meta(description="who keeps nodes in maintenance; those of most nodes first, at most ten")
+    ] = field(default_factory=list)
 
 
 class Mark(Payload, frozen=True, kw_only=True):

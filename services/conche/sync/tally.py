@@ -2,12 +2,17 @@
 
 import re
 from collections import Counter
+from heapq import nlargest
+from itertools import islice
 from typing import Final
 
-from conche.contract import GroupSummary, Health, NodeState, NodeStatus
+from conche.contract import GroupSummary, Health, Hold, Maintenance, NodeState, NodeStatus
 
 MAX_NAMES: Final = 10
-"""Nodes at fault that are named; of the others there is a number."""
+"""Nodes at fault, or of a hold, that are named; of the others there is a number."""
+
+MAX_HOLDS: Final = 10
+"""Holds that a summary tells of; a guess."""
 
 _ORDER: Final = (Health.NORMAL, Health.WARNING, Health.ERROR)
 
@@ -43,6 +48,7 @@ class Tally:
         self._maintenance = 0
         self._differing = 0
         self._faults: dict[str, dict[str, Health]] = {}
+        self._holds: dict[Maintenance, dict[str, None]] = {}
 
     def update(self, name: str, status: NodeStatus) -> None:
         """Take over a node's new status."""
@@ -60,6 +66,7 @@ class Tally:
         self._states[status.state] += step
         self._maintenance += step * status.maintenance.on
         self._differing += step * bool(status.drift.base or status.drift.endpoints)
+        self._hold(name, status.maintenance, step)
         found = fault(status)
         if found is None:
             return
@@ -68,6 +75,17 @@ class Tally:
             self._faults.setdefault(word, {})[name] = health
         else:
             self._faults[word].pop(name)
+
+    def _hold(self, name: str, hold: Maintenance, step: int) -> None:
+        if not hold.on:
+            return
+        held = self._holds.setdefault(hold, {})
+        if step > 0:
+            held[name] = None
+        else:
+            held.pop(name)
+        if not held:
+            del self._holds[hold]
 
     def summary(self) -> GroupSummary:
         """Return the group in one line."""
@@ -83,7 +101,21 @@ class Tally:
             nodes=len(self._statuses),
             maintenance=self._maintenance,
             differing=self._differing,
+            holds=self._largest_holds(),
         )
+
+    def _largest_holds(self) -> list[Hold]:
+        largest = nlargest(MAX_HOLDS, self._holds.items(), key=lambda item: len(item[1]))
+        return [
+            Hold(
+                by=hold.by,
+                reason=hold.reason,
+                until=hold.until,
+                count=len(names),
+                nodes=sorted(islice(names, MAX_NAMES), key=natural),
+            )
+            for hold, names in largest
+        ]
 
     def _info(self, faults: dict[str, dict[str, Health]], counts: dict[NodeState, int]) -> str:
         if not self._statuses:

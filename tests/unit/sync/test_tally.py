@@ -1,5 +1,7 @@
 """The group in one line: how well it is, how many nodes are in which state, and who is named."""
 
+from msgspec.structs import replace
+
 from conche.contract import Drift, Health, Maintenance, NodeState, NodeStatus
 from conche.sync.tally import MAX_NAMES, Tally
 
@@ -57,3 +59,17 @@ def test_counts_follow_each_node() -> None:
     tally.remove("cx2")
     found = tally.summary()
     assert (found.counts, found.nodes, found.differing) == ({NodeState.STARTED: 1}, 1, 0)
+
+
+def test_who_holds_nodes_is_told_the_most_first_and_no_longer_than_he_does() -> None:
+    tally = Tally()
+    fan = Maintenance(on=True, by="ann", reason="new fan")
+    for number in range(1, 13):
+        held = fan if number > 1 else Maintenance(on=True, by="conche")
+        tally.update(f"cx{number}", replace(status(NodeState.STOPPED), maintenance=held))
+    first, second = tally.summary().holds
+    assert (first.by, first.reason, first.count, len(first.nodes)) == ("ann", "new fan", 11, 10)
+    assert (second.by, second.count, second.nodes) == ("conche", 1, ["cx1"])
+    tally.update("cx1", status(NodeState.STOPPED))
+    tally.remove("cx2")
+    assert [(hold.by, hold.count) for hold in tally.summary().holds] == [("ann", 10)]
