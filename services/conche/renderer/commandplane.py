@@ -7,7 +7,15 @@ from contextlib import AsyncExitStack
 from typing import Final, Protocol
 
 from conche.bus import Incoming
-from conche.contract import NODE_OBSERVED, NODE_STATUS, Message, NodeStatus, Payload
+from conche.contract import (
+    NODE_OBSERVED,
+    NODE_STATUS,
+    SERVICE_INSTANCE,
+    Message,
+    NodeStatus,
+    Payload,
+    Service,
+)
 from conche.settings import Renderer
 
 from .carrying import Carrying
@@ -24,6 +32,7 @@ from .outcomes import OVERTAKEN, Sightings
 from .render import Rendered, Rendering
 from .restoring import Refusal, Restorer
 from .trial import Trial, check
+from .workers import Workers
 from .worklist import Done, Worklist
 
 logger = logging.getLogger(__name__)
@@ -101,8 +110,15 @@ class CommandPlane:
         self._sightings = Sightings()
         self._restorer = Restorer(work, self._sightings, forced)
         self._refusals: dict[Refusal, None] = {}
+        workers = Workers()
         self._orders = Orders(
-            bus, root=topic_root, groups=groups, nodes=work.nodes, wake=wake, chronicle=self.chronicle
+            bus,
+            root=topic_root,
+            groups=groups,
+            nodes=work.nodes,
+            wake=wake,
+            absence=workers.absence,
+            chronicle=self.chronicle,
         )
         changes = ChangeSet(settings.configs, settings.run_dir)
         self._editor = Editor(rendering=rendering, work=work, changes=changes, history=self.history)
@@ -118,6 +134,7 @@ class CommandPlane:
         )
         self._sightings.ask(on_status=self._note_refusals, is_open=self._will_be_put_back)
         bus.subscribe(NODE_STATUS, self._sightings.on_status)
+        bus.subscribe(SERVICE_INSTANCE, workers.on_birth, service=Service.SYNC)
         bus.subscribe(NODE_OBSERVED, self._sightings.on_observed)
         bus.take_commands(FILTERS, self._orders.on_command, on_busy=self._orders.on_busy)
 

@@ -70,6 +70,8 @@ class Orders:
         Returns the nodes that there are.
     wake
         Called when a command waits for its turn.
+    absence
+        Returns why a group's worker will not answer, or None.
     chronicle
         Told of commands and replies.
     """
@@ -82,8 +84,10 @@ class Orders:
         groups: Callable[[], Groups | None],
         nodes: Callable[[], Sequence[Node]],
         wake: Callable[[], None],
+        absence: Callable[[str], str | None],
         chronicle: Chronicle,
     ) -> None:
+        self._absence = absence
         self._chronicle = chronicle
         self.answers = Answers(bus)
         self._root = root
@@ -117,6 +121,8 @@ class Orders:
                 self._take(message, envelope, CONFIG_ACTIONS)
             elif envelope.group == ALL:
                 self._name_groups(envelope, groups)
+            elif (why := self._absence(envelope.group)) is not None:
+                raise CommandRefused(why)
         except CommandRefused as refused:
             self._refuse(envelope, str(refused))
 
@@ -169,8 +175,17 @@ class Orders:
         if not concerned:
             why = f"no group has a node {envelope.node!r}" if groups else "there are no groups"
             raise CommandRefused(f"{why}; {_listed(groups)}")
+        absent = [words for group in concerned if (words := self._absence(group)) is not None]
         self.answers.answer(
-            envelope, Reply(id=envelope.id, action=envelope.action, group=ALL, ok=True, groups=concerned)
+            envelope,
+            Reply(
+                id=envelope.id,
+                action=envelope.action,
+                group=ALL,
+                ok=not absent,
+                groups=[group for group in concerned if self._absence(group) is None],
+                warnings=absent,
+            ),
         )
 
     # --- in turn

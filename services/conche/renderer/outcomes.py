@@ -45,7 +45,9 @@ def _unless_as_wished(status: NodeStatus) -> Result | None:
             return _not_ok(Outcome.UNREACHABLE, f"{error}; it gets this when it answers")
         case NodeState.UNKNOWN:
             return None
-    if status.error is not None or status.retry_at is not None:
+    if status.retry_at is not None:
+        return None  # it is tried again, mostly in time
+    if status.error is not None:
         return _not_ok(Outcome.FAILED, error)
     if status.state is NodeState.STARTED:  # as desired, but for drift that is to be ignored
         return Result(ok=True, outcome=Outcome.OK)

@@ -103,6 +103,7 @@ class Plane:
             groups=lambda: groups,
             nodes=self.work.nodes,
             wake=lambda: None,
+            absence=lambda _: None,
             chronicle=Chronicle(self),
         )
         self.editor = Editor(

@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
@@ -35,6 +36,7 @@ WHERE = {"group": "cx", "node": "cx1"}
         (replace(RUNS, live=OLD, held="two have rejected it"), Outcome.HELD),
         (replace(IDLE, state=NodeState.DOWN, error="no route"), Outcome.UNREACHABLE),
         (replace(RUNS, live=OLD, error="restart failed"), Outcome.FAILED),
+        (replace(RUNS, live=OLD, error="restart failed", retry_at=datetime.now(UTC)), None),
         (replace(RUNS, live=OLD), Outcome.OK),  # drift that is let stand
         (IDLE, None),
     ],
