@@ -332,6 +332,13 @@ async def test_a_node_in_maintenance_is_held_and_a_dead_one_unreachable(script: 
         await stack.command("set_started", SetStarted(started=True), "cx/all")
 
 
+async def test_ten_megabytes_are_refused_in_words(script: Plain):
+    reply = await script.ask("cx/all/base_config", {"config_content": "#" * 10_000_000, "shared": True})
+    assert "config_content: more than 8388608 characters" in reply["error"]
+    reply = await script.ask("cx/all/ping", {"reason": "x" * 10_000_000})
+    assert reply["ok"]
+
+
 # --- where the answer goes: MQTT 5 only
 
 

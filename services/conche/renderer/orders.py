@@ -94,7 +94,7 @@ class Orders:
         self._groups = groups
         self._nodes = nodes
         self._wake = wake
-        self._line: deque[tuple[Command, list[Node]]] = deque()
+        self._line: deque[Command] = deque()
         self._open = 0
 
     def __bool__(self) -> bool:
@@ -140,14 +140,14 @@ class Orders:
             return
         try:
             command = read_command(message, envelope, root=self._root, actions=actions, now=datetime.now(UTC))
-            targets = self._targets(command)
+            self._targets(command)
         except CommandRefused as refused:
             self._refuse(envelope, str(refused))
             return
         self._chronicle.taken(command)
         logger.info("%s: %s of %s/%s", command.by, envelope.action, envelope.group, envelope.node)
         self._open += 1
-        self._line.append((command, targets))
+        self._line.append(command)
         self._wake()
 
     def _targets(self, command: Command) -> list[Node]:
@@ -192,8 +192,9 @@ class Orders:
 
     async def carry_out_next(self, carrier: Carrier, *, before: Callable[[], Awaitable[None]]) -> None:
         """Carry out the command that is first in line, after what has to be done before each change."""
-        command, targets = self._line.popleft()
+        command = self._line.popleft()
         try:
+            targets = self._targets(command)  # again: one may have left the registry meanwhile
             if isinstance(command.arguments, Edit):
                 await before()
             reply = await carrier.carry_out(command, targets)
