@@ -29,7 +29,7 @@ PROJECT = Path(__file__).parents[2]
 CONCHE = Path(sysconfig.get_path("scripts")) / "conche"
 OBSERVATORY = PROJECT.parent / "shared" / "chord-configs"
 PORTS_EACH = 20
-ONLINE = {"renderer", "poller/main", "sync/cx", "sync/recv", "sync/beam"}
+ONLINE = {"renderer", "poller/main", "sync/cx", "sync/recv", "sync/beam", "journal"}
 SERVICES = [program.name for program in PROGRAMS if program.births]
 
 _taken = 0

@@ -8,12 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from conche.local.broker import lay_out
+from conche.contract import Role
+from conche.local.broker import ACCOUNTS, lay_out
 from conche.settings import Broker
 
 PROJECT = Path(__file__).parents[2]
@@ -57,13 +58,16 @@ async def child(*command: str | Path, **options: Any) -> AsyncIterator[asyncio.s
 
 
 class Mosquitto:
-    """One broker in a folder; it can be killed, stopped, frozen and started again."""
+    """One broker in a folder; it can be killed, stopped, frozen and started again.
 
-    def __init__(self, folder: Path) -> None:
+    Its accounts are those of the services and some with roles, whose passwords stand in the folder as well.
+    """
+
+    def __init__(self, folder: Path, *, accounts: Mapping[str, Role] = ACCOUNTS) -> None:
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        lay_out(folder, shipped=PROJECT / "mosquitto", port=self.port)
+        lay_out(folder, shipped=PROJECT / "mosquitto", port=self.port, accounts=accounts)
 
     @property
     def settings(self) -> Broker:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from conche.bus.client import Client
-from conche.cli.picture import Picture, read_picture
+from conche.client.picture import Picture, read_picture
 from conche.contract import NodeStatus
+from conche.journal.main import build as build_journal
 from conche.poller.main import build as build_poller
 from conche.renderer.main import build as build_renderer
-from conche.settings import Poller, Renderer, Settings, Sync
+from conche.settings import Journal, Poller, Renderer, Settings, Sync
 from conche.sim.host import NodeHost
 from conche.sim.launch import simulated_nodes
 from conche.sync.main import build as build_sync
@@ -33,7 +34,14 @@ log_level: info
 cpu_affinity: [0]
 gains: {kotekan_update_endpoint: json, start_time: 1.5, count: 3}
 """
-BUILD = {"renderer": build_renderer, "poller": build_poller, "sync": build_sync}
+BUILD = {
+    "renderer": build_renderer,
+    "poller": build_poller,
+    "sync": build_sync,
+    "journal": build_journal,
+}
+BEGUN = ("renderer", "poller", "sync")
+"""Services that run in every stack; a test that wants another begins it."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,7 @@ async def running_stack(
         renderer=Renderer(configs=folder / "configs", run_dir=folder / "run"),
         poller=Poller(period_s=0.2),
         sync=Sync(groups=list(groups), run_dir=folder / "run", settle_s=0.2),
+        journal=Journal(database=folder / "journal.db"),
     )
     async with simulated_nodes(*nodes, speed=50.0) as (sim, addresses):
         stack = Stack(broker, settings, sim)
@@ -188,7 +197,7 @@ async def running_stack(
             stack.write(f"{key}.yaml", CONFIG)
         stack.write("nodes.yaml", json.dumps({"groups": registry}))
         try:
-            for service in BUILD:
+            for service in BEGUN:
                 await stack.begin(service)
             await stack.until_settled()
             yield stack

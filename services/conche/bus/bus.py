@@ -26,7 +26,7 @@ from conche.settings import Broker
 from .encoding import encoded
 from .errors import BusTakenOver, BusUnavailable
 from .intake import Handler, Intake, PayloadT, Reading, TakeCommand
-from .link import WINDOW, Link, Subscription
+from .link import OUT_WINDOW, Link, Subscription
 from .login import login_of
 from .owned import OwnedState
 from .presence import BEAT_S, Presence
@@ -89,7 +89,7 @@ class Bus:
         )
         self._link: Link | None = None
         self._picture = asyncio.Event()
-        self._window = asyncio.Semaphore(WINDOW)
+        self._window = asyncio.Semaphore(OUT_WINDOW)
         self._on_connection: list[Callable[[], None]] = []
         self._announced = False
         self._trouble = ""

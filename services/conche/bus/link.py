@@ -27,7 +27,10 @@ logger = logging.getLogger(__name__)
 
 QOS: Final = 1
 WINDOW: Final = 1000
-"""Publishes under way at once; mosquitto's default of 20 makes bursts wait for round trips."""
+"""Messages that the broker may have under way to us; mosquitto's default of 20 makes bursts wait for round trips."""
+
+OUT_WINDOW: Final = 100
+"""Publishes of ours under way at once: at each acknowledgement paho looks through all of them."""
 
 CONNECT_TIMEOUT_S: Final = 5.0
 WILL_DELAY_S: Final = 3
@@ -109,7 +112,7 @@ class Link:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=self._login.client_id, protocol=mqtt.MQTTv5
         )
-        client.max_inflight_messages_set(WINDOW)
+        client.max_inflight_messages_set(OUT_WINDOW)
         client.connect_timeout = CONNECT_TIMEOUT_S - 1
         client.username_pw_set(self._login.account, self._login.password)
         if self._login.ca_file is not None:

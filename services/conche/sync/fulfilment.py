@@ -1,6 +1,7 @@
 """When a command is fulfilled for a node: by what was read back from it, never by what was sent."""
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from conche.contract import (
     NULL,
@@ -117,19 +118,32 @@ def inspected(node: Node, seen: Snapshot | None, *, latency_s: float, with_confi
     paths: list[str] = []
     if seen.body is not None and desired is not None and desired.revision is not None:
         paths = [str(d) for d in differences(as_object(desired.config), parse_config(seen.body))]
+    inspection = replace(
+        _inspection(seen, latency_s),
+        desired=desired.revision if desired else None,
+        paths=paths,
+        config=Raw(seen.body) if with_config and seen.body is not None else NULL,
+    )
+    return _answered(seen, inspection, error=desired.error if desired else None)
+
+
+def pinged(node: Node, seen: Snapshot | None, *, latency_s: float) -> Result:
+    """Return what a look at a node showed."""
+    if seen is None or node.gone:
+        return Result(ok=False, outcome=Outcome.FAILED, error="left the registry")
+    return _answered(seen, _inspection(seen, latency_s))
+
+
+def _inspection(seen: Snapshot, latency_s: float) -> Inspection:
+    return Inspection(
+        reach=seen.reach,
+        latency_s=round(latency_s, 4),
+        running=seen.running is not None if seen.reach is Reach.OK else None,
+        revision=seen.running.revision if seen.running else None,
+    )
+
+
+def _answered(seen: Snapshot, inspection: Inspection, *, error: str | None = None) -> Result:
     away = seen.reach in (Reach.REFUSED, Reach.UNREACHABLE)
     outcome = Outcome.OK if seen.reach is Reach.OK else Outcome.UNREACHABLE if away else Outcome.FAILED
-    return Result(
-        ok=outcome is Outcome.OK,
-        outcome=outcome,
-        error=seen.error or (desired.error if desired else None),
-        inspection=Inspection(
-            reach=seen.reach,
-            latency_s=round(latency_s, 4),
-            running=seen.running is not None if seen.reach is Reach.OK else None,
-            revision=seen.running.revision if seen.running else None,
-            desired=desired.revision if desired else None,
-            paths=paths,
-            config=Raw(seen.body) if with_config and seen.body is not None else NULL,
-        ),
-    )
+    return Result(ok=outcome is Outcome.OK, outcome=outcome, error=seen.error or error, inspection=inspection)

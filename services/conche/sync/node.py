@@ -23,6 +23,7 @@ from conche.kotekan.snapshot import Snapshot
 from .backoff import Backoff
 from .cures import Cures
 from .exits import Exits
+from .locks import Locks
 from .records import NodeRecord, PushStep
 
 MAX_REJECTIONS: Final = 20
@@ -64,6 +65,8 @@ class Node:
     """Whether, at some time, it was heard from one that was there: before that nothing is begun."""
     observed: Observed | None = None
     seen: Snapshot | None = None
+    look_s: float = 0.0
+    """How long the last look took, from the connection on [s]."""
     busy_since: float | None = None
     running_since: float | None = None
     """Since when every look showed the same revision running."""
@@ -80,6 +83,8 @@ class Node:
     """When the command that forces a restart expires."""
     restarts: int = 0
     """Kills and starts that were sent."""
+    restarts_before: int = 0
+    """The same, when the last push began."""
     resync_lost: bool = False
     """Whether an earlier worker was killed in the middle of a resync: nobody knows if it killed the process."""
     problem: str | None = None
@@ -91,8 +96,8 @@ class Node:
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     status: NodeStatus | None = None
 
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while anything is asked of the node: one request at a time."""
+    locks: Locks = field(default_factory=Locks)
+    """Those of its group."""
     poke: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
@@ -105,9 +110,19 @@ class Node:
         return f"{self.group}/{self.name}"
 
     @property
+    def lock(self) -> asyncio.Lock:
+        """Held while anything is asked of the node at its address: one request at a time."""
+        return self.locks.of(self.entry)
+
+    @property
     def restarting(self) -> bool:
         """Whether a push other than an update in place is under way."""
         return self.push is not None and self.push.kind is not PushKind.UPDATE
+
+    @property
+    def restart_sent(self) -> bool:
+        """Whether, moreover, it has sent something: before that it may still be given up."""
+        return self.restarting and self.restarts > self.restarts_before
 
     def agrees(self) -> bool:
         """Return whether the poller saw what the worker itself last read."""

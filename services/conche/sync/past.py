@@ -6,6 +6,7 @@ from datetime import datetime
 from conche.contract import NodeStatus
 
 from .epochs import restore
+from .locks import Locks
 from .node import Node
 from .records import NodeRecord
 
@@ -19,6 +20,7 @@ class Past:
         self._dismissed: dict[str, NodeRecord] = {}
         """Nodes that left while this worker worked: a registry may bring one back."""
         self._statuses: dict[str, NodeStatus] = {}
+        self._locks = Locks()
 
     def take_records(self, records: Mapping[str, NodeRecord]) -> None:
         """Take what the group's file has."""
@@ -32,6 +34,7 @@ class Past:
         """Give a node what is known of it, at a monotonic time [s] and by the wall clock."""
         record = self.unnamed.get(node.name) or self._dismissed.get(node.name)
         restore(node, record=record, status=self._statuses.get(node.name), now=now, wall=wall)
+        node.locks = self._locks
 
     def dismiss(self, node: Node, *, now: float, wall: datetime) -> None:
         """Keep what is known of a node that leaves."""

@@ -282,6 +282,8 @@ class Pusher:
 
     def _unlike(self, config: bytes, snapshot: Snapshot) -> list[str]:
         """Return where a running node differs from a config, but for paths that are to be ignored."""
+        if snapshot.running is not None and snapshot.running.revision == self.cache.of(config).revision:
+            return []
         if snapshot.body is None:
             return ["it can't be compared"]
         found = differences(as_object(config), parse_config(snapshot.body))

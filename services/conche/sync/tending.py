@@ -23,7 +23,9 @@ from .status import base_paths
 logger = logging.getLogger(__name__)
 
 LOOKS_AT_ONCE: Final = 200
-"""Connections being opened at once; a guess that keeps a start with 1,000 nodes from a burst of SYNs."""
+PACE_S: Final = 0.1
+"""So many looks may begin within this time [s]; a guess that keeps a start with 1,000 nodes from a burst of SYNs.
+How long they last does not count: nodes that are dead must not keep the others waiting."""
 
 
 class Tender:
@@ -67,31 +69,46 @@ class Tender:
             await node.poke.wait()
             node.poke.clear()
             if not node.gone and self._judge.may_look(node):
-                async with node.lock:
-                    await self._visit(node)
+                await self._visit_alone(node)
                 self._refresh(node)
+
+    async def _visit_alone(self, node: Node) -> None:
+        """Visit a node while nobody else asks anything of its machine."""
+        lock = node.lock
+        async with lock:
+            if node.lock is lock and not node.gone:
+                await self._visit(node)
+            else:
+                node.poke.set()  # it was given another address meanwhile
 
     async def look(self, node: Node) -> Connection | None:
         """Take note of what a node runs; return the connection on which it was asked if it answered."""
+        loop = asyncio.get_running_loop()
         for last in (False, True):
+            await self._looks.acquire()
+            loop.call_later(PACE_S, self._looks.release)
+            began = loop.time()
             try:
-                async with self._looks:
-                    return await self._look_once(node)
+                return await self._look_once(node)
             except KotekanClosed as error:  # it may have died under the question: ask its successor
                 if last:
-                    node.saw(failure(error), asyncio.get_running_loop().time())
+                    node.saw(failure(error), loop.time())
             except KotekanError as error:
-                node.saw(failure(error), asyncio.get_running_loop().time())
+                node.saw(failure(error), loop.time())
                 break
+            finally:
+                node.look_s = loop.time() - began
         return None
 
-    async def _look_once(self, node: Node) -> Connection:
+    async def _look_once(self, node: Node) -> Connection | None:
         connection = await self._pusher.connect(node)
         try:
             await self._pusher.look(node, connection)
             if connection.address != self._pusher.address_of(node):
                 node.seen = None  # it was given another address meanwhile: this was another machine
-                raise KotekanClosed(f"{node.key} was given another address")
+                node.poke.set()
+                connection.close()
+                return None
         except BaseException:
             connection.close()
             raise
@@ -115,7 +132,7 @@ class Tender:
         began = asyncio.get_running_loop().time()
         kind = self._begin_push(node, decision, began)
         problem: str | None = None
-        done = False
+        done = node.tried = False
         try:
             await self._recorder.save()
             fresh = self._judge.decide(node, pushing=False, patient=False)
@@ -125,14 +142,15 @@ class Tender:
             if fresh.action is Action.RESTART and not node.forced:
                 self._note_cure(node)
             await self._pusher.carry_out(node, fresh, connection)
-            done = True
+            done = node.tried = True
         except StateMoved as moved:
             logger.info("%s: %s given up: %s", node.key, kind, moved)
         except WriteForbidden as error:
             problem = f"{kind} stopped half-way: {error}"
-        except (PushFailed, RecordsLost, KotekanError) as error:
-            problem = f"{kind} failed: {error}"
-            done = True  # it counts
+        except RecordsLost as error:  # it counts, though it tells nothing of the config
+            problem, done = f"{kind} failed: {error}", True
+        except (PushFailed, KotekanError) as error:
+            problem, done, node.tried = f"{kind} failed: {error}", True, True
         self._end_push(node, problem, counted=done, began=began)
 
     def _begin_push(self, node: Node, decision: Decision, now: float) -> PushKind:
@@ -146,6 +164,7 @@ class Tender:
         node.push = PushStep(id=secrets.token_hex(4), kind=kind, at=at, revision=revision)
         node.last_push = LastPush(kind=kind, at=at, revision=revision)
         node.problem = None
+        node.restarts_before = node.restarts
         node.backoff_for(kind).begin(revision, now)
         if kind not in (PushKind.STOP, PushKind.UPDATE):
             node.resync_lost = False
@@ -162,7 +181,6 @@ class Tender:
         now = asyncio.get_running_loop().time()
         push, node.push = node.push, None
         node.problem = problem
-        node.tried = counted
         if push is None:
             return
         if not counted:

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypeVar
 
 from conche.contract import GROUP_SUMMARY, NODE_STATUS, Message, Payload
 
+from .chronicle import Chronicle
 from .decide import Decision
 from .node import Node
 from .status import status_of
@@ -42,11 +44,14 @@ class Voice:
         Its name.
     bus
         The broker.
+    chronicle
+        Tells what happened between two statuses.
     """
 
-    def __init__(self, group: str, bus: Owner) -> None:
+    def __init__(self, group: str, bus: Owner, chronicle: Chronicle) -> None:
         self._group = group
         self._bus = bus
+        self._chronicle = chronicle
         self._tally = Tally()
         self._due = asyncio.Event()
         self._gone = False
@@ -73,12 +78,20 @@ class Voice:
         self._gone = False
         self._tally.update(node.name, status)
         self._due.set()
+        self._chronicle.note(node.name, status)
         self._bus.own(NODE_STATUS, status, group=self._group, node=node.name)
+
+    def catch_up(self, nodes: Iterable[Node]) -> None:
+        """Tell what happened while the broker was away."""
+        for node in nodes:
+            if node.status is not None:
+                self._chronicle.note(node.name, node.status)
 
     def forget(self, node: Node) -> None:
         """Clear the status of a node that left."""
         self._tally.remove(node.name)
         self._due.set()
+        self._chronicle.forget(node.name)
         self._bus.disown(NODE_STATUS, group=self._group, node=node.name)
 
     def clear_strangers(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
@@ -12,10 +13,12 @@ from conche.contract import (
     ALL,
     COMMAND,
     CONFIG_ACTIONS,
+    NO_NAME,
     SYNC_ACTIONS,
     Inspect,
     Maintenance,
     Outcome,
+    Ping,
     Reply,
     Result,
     Resync,
@@ -24,8 +27,10 @@ from conche.contract import (
 )
 from conche.kotekan.connection import Connection
 
-from .fulfilment import fulfilled, inspected, restarted, started_or_stopped, switched
+from .chronicle import Chronicle
+from .fulfilment import fulfilled, restarted, started_or_stopped, switched
 from .node import Node
+from .questions import QUESTIONS, Question, ask
 from .records import Recorder, RecordsLost
 from .restarts import Restarts
 from .switches import Switches
@@ -52,6 +57,7 @@ class Group(Protocol):
     nodes: dict[str, Node]
     tasks: asyncio.TaskGroup
     recorder: Recorder
+    chronicle: Chronicle
 
     def refresh(self, node: Node) -> None:
         """Decide anew about a node."""
@@ -134,7 +140,7 @@ class Wishes:
             self.restarts.check(envelope)
             targets = self._targets(envelope)
         except CommandRefused as refused:
-            self._answers.refuse(envelope, group=group, why=str(refused))
+            self._refuse(envelope, str(refused))
             return
         logger.info("%s: %s of %s/%s", command.by, envelope.action, group, envelope.node)
         task = self._worker.tasks.create_task(
@@ -155,7 +161,13 @@ class Wishes:
         if self._early is not None and message in self._early:
             self._early.remove(message)
             why = "the renderer is not there, so nobody knows which nodes there are"
-            self._answers.refuse(envelope_of(message, root=self._root), group=self._worker.group, why=why)
+            self._refuse(envelope_of(message, root=self._root), why)
+
+    def _refuse(self, envelope: Envelope, why: str) -> None:
+        self._answers.refuse(envelope, group=self._worker.group, why=why)
+        if envelope.action not in QUESTIONS:
+            node = envelope.node if envelope.node in self._worker.nodes else NO_NAME
+            self._worker.chronicle.refused(envelope, why, node=node)
 
     def _targets(self, envelope: Envelope) -> list[Node]:
         nodes = self._worker.nodes
@@ -176,37 +188,44 @@ class Wishes:
     async def _carry_out(self, command: Command, targets: list[Node]) -> None:
         error = None
         results: dict[str, Result] = {}
+        loop = asyncio.get_running_loop()
+        began, told = loop.time(), not isinstance(command.arguments, Question)
+        if told:
+            self._worker.chronicle.taken(command)
         try:
             results = await self._results(command, targets)
         except RecordsLost as lost:
             error = f"nothing was done: {lost}"
             for node in targets:
                 self._worker.refresh(node)
-        self._answers.answer(
-            command.envelope,
-            Reply(
-                id=command.envelope.id,
-                action=command.envelope.action,
-                group=self._worker.group,
-                ok=error is None and all(result.ok for result in results.values()),
-                error=error,
-                results=results,
-            ),
+        reply = Reply(
+            id=command.envelope.id,
+            action=command.envelope.action,
+            group=self._worker.group,
+            ok=error is None and all(result.ok for result in results.values()),
+            error=error,
+            results=results,
         )
+        self._answers.answer(command.envelope, reply)
+        if told:
+            self._worker.chronicle.answered(command, reply, took_s=loop.time() - began)
 
     async def _results(self, command: Command, targets: list[Node]) -> dict[str, Result]:
         match command.arguments:
             case SetMaintenance() as wish:
-                return await self._set_maintenance(command, wish, targets)
+                with self._on_behalf(command, targets):
+                    return await self._set_maintenance(command, wish, targets)
             case SetStarted() as wish:
-                return await self._set_started(wish, targets)
+                return await self._set_started(command, wish, targets)
             case Resync():
                 return await self._resync(command, targets)
-            case Inspect() as wish:
-                found = await asyncio.gather(*(self._inspect(node, wish) for node in targets))
-                return {node.key: result for node, result in zip(targets, found, strict=True)}
+            case Inspect() | Ping() as question:
+                return await ask(self._worker, question, targets)
             case other:
                 raise TypeError(f"no such action: {other}")
+
+    def _on_behalf(self, command: Command, targets: list[Node]) -> AbstractContextManager[None]:
+        return self._worker.chronicle.on_behalf(command, [node.name for node in targets])
 
     async def _set_maintenance(
         self, command: Command, wish: SetMaintenance, targets: list[Node]
@@ -249,7 +268,14 @@ class Wishes:
             node.forced = node.forced and not switch.on
             node.begin_anew()
 
-    async def _set_started(self, wish: SetStarted, targets: list[Node]) -> dict[str, Result]:
+    async def _set_started(
+        self, command: Command, wish: SetStarted, targets: list[Node]
+    ) -> dict[str, Result]:
+        with self._on_behalf(command, targets):
+            await self._switch_started(wish, targets)
+        return await self._await_all(targets, lambda node: started_or_stopped(node, wanted=wish.started))
+
+    async def _switch_started(self, wish: SetStarted, targets: list[Node]) -> None:
         async with self._switching:
             before = {node: Switches.of(node) for node in targets}
             for node in targets:
@@ -265,7 +291,6 @@ class Wishes:
                 raise
         for node in targets:
             self._worker.refresh(node)
-        return await self._await_all(targets, lambda node: started_or_stopped(node, wanted=wish.started))
 
     async def _resync(self, command: Command, targets: list[Node]) -> dict[str, Result]:
         if self.restarts.knows(command.envelope):
@@ -273,12 +298,12 @@ class Wishes:
         restarting = [node for node in targets if node.started and not node.maintenance.on]
         left_alone = {node.key: restarted(node) for node in targets if node not in restarting}
         until = _until(command)
-        forced = [node for node in restarting if not node.forced and not node.restarting]  # else it is joined
+        forced = [node for node in restarting if not node.forced and not node.restart_sent]  # else joined
         for node in restarting:
             node.forced_until = max(until, node.forced_until or until) if node.forced else until
         for node in forced:
             node.forced = True
-        before = {node: None if node.restarting else node.restarts for node in restarting}
+        before = {node: None if node.restart_sent else node.restarts for node in restarting}
         await self._remember_restart(command.envelope, restarting, forced)
         results = await self._await_all(
             restarting, lambda node: restarted(node, since=before[node]), meanwhile="it is given up"
@@ -305,28 +330,6 @@ class Wishes:
             raise
         for node in restarting:
             self._worker.refresh(node)
-
-    async def _inspect(self, node: Node, wish: Inspect) -> Result:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(IN_FLIGHT_PATIENCE_S):
-                await node.lock.acquire()
-        except TimeoutError:
-            return Result(
-                ok=False,
-                outcome=Outcome.FAILED,
-                error=f"busy with {node.in_flight or 'a push'}: ask again later",
-            )
-        try:
-            began = loop.time()
-            connection = await self._worker.look(node)
-            took_s, seen = loop.time() - began, node.seen
-            if connection is not None:
-                connection.close()
-        finally:
-            node.lock.release()
-        self._worker.refresh(node)
-        return inspected(node, seen, latency_s=took_s, with_config=wish.config)
 
     # --- waiting
 

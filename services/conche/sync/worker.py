@@ -26,11 +26,13 @@ from conche.contract import (
     Service,
     ServiceBirth,
 )
+from conche.happenings import TIME_OVER
 from conche.kotekan.addresses import AddressMap
 from conche.kotekan.revision import FingerprintCache
 from conche.settings import GroupPolicy, Settings
 
 from .batches import Batches
+from .chronicle import Chronicle
 from .cures import Ignored
 from .decide import Action
 from .epochs import enter_epoch
@@ -83,7 +85,8 @@ class GroupWorker:
         self._ignored = Ignored(policy.ignore)
         self._proven = ProvenConfigs(Path(settings.sync.run_dir) / f"proven-{group}")
         self._turns = Turns(group, self.nodes, batches=self._batches, slots=self._slots, refresh=self.refresh)
-        self._voice = Voice(group, self.bus)
+        self.chronicle = Chronicle(group, self.bus)
+        self._voice = Voice(group, self.bus, self.chronicle)
         self._disagreeing: set[Node] = set()
         self._desired = DesiredConfigs()
         self._observed: dict[str, Observed] = {}
@@ -162,7 +165,9 @@ class GroupWorker:
     async def _begin(self) -> None:
         """Take over what an earlier worker published; nothing is decided before the picture is complete."""
         await self.bus.picture_complete()
-        self._past.take_statuses(self.bus.found(NODE_STATUS))
+        statuses = self.bus.found(NODE_STATUS)
+        self._past.take_statuses(statuses)
+        self.chronicle.take_statuses(statuses)
         self._begun = True
         self._follow_registry()
 
@@ -174,6 +179,7 @@ class GroupWorker:
             self._sources.on_disconnection()
             self._desired.on_disconnection()
         self.refresh_all()
+        self._voice.catch_up(self.nodes.values())
 
     def on_registry(self, _params: Mapping[str, str], registry: Registry | None) -> None:
         """Follow the registry; an absent one changes nothing."""
@@ -364,7 +370,7 @@ class GroupWorker:
     def _on_timer(self, node: Node) -> None:
         until = node.maintenance.until
         if node.maintenance.on and until is not None and datetime.now(UTC) >= until:
-            node.maintenance = Maintenance(on=False, by=node.maintenance.by, reason="its time was over")
+            node.maintenance = Maintenance(on=False, by=node.maintenance.by, reason=TIME_OVER)
             self.recorder.ask()
         self.refresh(node)
 

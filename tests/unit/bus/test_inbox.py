@@ -106,3 +106,21 @@ async def test_who_waits_is_woken_by_state_and_by_command() -> None:
         assert not waiting.done()
         getattr(inbox, put)(state("a"))
         assert (await waiting).topic == "a"
+
+
+async def test_events_of_one_topic_are_all_kept_and_those_that_find_no_room_are_lost_and_counted() -> None:
+    inbox = Inbox(max_events=2, max_topics=1, max_commands=1)
+    assert [inbox.put_event(state("e", b"%d" % i)) for i in range(3)] == [True, True, False]
+    assert inbox.put_command(state("c"))
+    inbox.put_state(state("a"))
+    assert inbox.dropped == 1
+    assert await drained(inbox) == [("e", b"0"), ("e", b"1"), ("c", b""), ("a", b"")]
+    assert inbox.put_event(state("e", b"4"))
+
+
+async def test_a_new_connection_brings_no_event_again_so_those_that_wait_stay() -> None:
+    inbox = Inbox()
+    inbox.put_event(state("e", b"1"))
+    inbox.put_state(state("a"))
+    inbox.forget_states()
+    assert await drained(inbox) == [("e", b"1")]

@@ -194,3 +194,18 @@ async def test_others_get_their_turn_in_a_storm() -> None:
             await asyncio.sleep(0)
             turns += 1
     assert turns >= 9
+
+
+async def test_every_event_of_a_topic_is_told_and_none_is_told_to_be_gone() -> None:
+    desk = Desk()
+    desk.intake.readings.append(Reading(contract.EVENT, f"c/{contract.EVENT.filter()}", desk.on_any))
+    told = [b'{"at":"2026-01-01T00:00:00Z","kind":"state","text":"%d"}' % i for i in range(3)]
+    await desk.connect()
+    async with desk.delivering():
+        for payload in told:
+            desk.put("event/sync/cx/cx1", payload)
+        desk.put("event/sync/cx/cx1", b"")
+    assert [event.text for _, event in desk.told] == ["0", "1", "2"]
+    desk.told.clear()
+    await desk.connect()
+    assert desk.told == []

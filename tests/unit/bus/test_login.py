@@ -27,6 +27,30 @@ def test_password_of_the_environment_comes_first(tmp_path: Path) -> None:
     assert login.password == "given"
 
 
+def test_password_in_a_file_of_one_s_own_comes_before_the_folder_of_all(tmp_path: Path) -> None:
+    (tmp_path / "sync").write_text("of all")
+    (tmp_path / "mine").write_text("of mine\n")
+    broker = Broker(secrets=tmp_path, password_file=tmp_path / "mine")
+    assert login_of(broker, account="sync", client_id="c").password == "of mine"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"), [(None, "No such file or directory"), (b"\xff", "it is not text")]
+)
+def test_password_file_that_can_t_be_read_is_said_with_the_remedy(
+    tmp_path: Path, data: bytes | None, words: str
+) -> None:
+    file = tmp_path / "mine"
+    if data is not None:
+        file.write_bytes(data)
+    with pytest.raises(BusDenied) as caught:
+        login_of(Broker(password_file=file), account="alice", client_id="c")
+    assert str(caught.value) == (
+        f"{file}: the password of the broker account 'alice' can't be read: {words}; "
+        "CONCHE_BROKER__PASSWORD_FILE names the file that holds it"
+    )
+
+
 def test_password_that_is_nowhere_is_said_with_its_file(tmp_path: Path) -> None:
     with pytest.raises(
         BusDenied, match=r"sync: the password of the broker account 'sync' can't be read: No such"

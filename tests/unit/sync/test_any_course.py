@@ -225,6 +225,17 @@ class Course(RuleBasedStateMachine):
     def resync(self, whom: str) -> None:
         self.rules.on_resync(self.send("resync", whom))
 
+    @happens(whom=NODES, config=CONFIGS, pause=st.sampled_from([0.005, 0.35, 0.6, 1.5]))
+    def config_changes_resync_and_back(self, whom: str, config: Config, pause: float) -> None:
+        before = self.world.renderer.wanted.get(whom)
+        self.world.disk.lag_s = 0.3
+        self.world.later(3.0, self.world.disk.hurry)
+        self.want(config, (whom,))
+        self.world.run(pause)
+        self.rules.on_resync(self.send("resync", whom))
+        if before is not None:
+            self.want(before, (whom,))
+
     @happens(whom=WHOM)
     def inspect(self, whom: str) -> None:
         self.send("inspect", whom)
@@ -304,6 +315,11 @@ class Course(RuleBasedStateMachine):
     def disk_is_full(self, spell: float) -> None:
         self.world.disk.full = True
         self.world.later(spell, self.world.disk.clear)
+
+    @happens(lag=st.sampled_from([0.05, 0.5]), spell=SPELLS)
+    def disk_is_slow(self, lag: float, spell: float) -> None:
+        self.world.disk.lag_s = lag
+        self.world.later(spell, self.world.disk.hurry)
 
     # --- what must hold
 

@@ -17,6 +17,8 @@ class Disk:
 
     def __init__(self) -> None:
         self.full = False
+        self.lag_s = 0.0
+        """From a write's being due to its being made, and from that to its being known [s]."""
         self.generation = 0
         """Counts the processes that write: what one that is gone would still have written is never written."""
         self.before_write: list[Callable[[], None]] = []
@@ -25,6 +27,10 @@ class Disk:
     def clear(self) -> None:
         """Have room again."""
         self.full = False
+
+    def hurry(self) -> None:
+        """Be as quick as usual again."""
+        self.lag_s = 0.0
 
 
 class MemoryLoop(asyncio.SelectorEventLoop):
@@ -71,21 +77,37 @@ class MemoryLoop(asyncio.SelectorEventLoop):
     def run_in_executor(self, executor: Any, function: Callable[..., Any], *arguments: Any) -> Any:
         done = self.create_future()
         work = partial(function, *arguments)
-        self.call_later(DISK_S, self._write, done, work, self._disk.generation)
+        self.call_later(DISK_S, self._begin_write, done, work, self._disk.generation)
         return done
 
-    def _write(self, done: asyncio.Future[Any], work: Callable[[], Any], generation: int) -> None:
+    def _begin_write(self, done: asyncio.Future[Any], work: Callable[[], Any], generation: int) -> None:
         for told in self._disk.before_write:
             told()
+        self._after_lag(self._write, done, work, generation)
+
+    def _write(self, done: asyncio.Future[Any], work: Callable[[], Any], generation: int) -> None:
         if generation != self._disk.generation:
             return
         try:
             result = work()
         except OSError as error:
-            if not done.done():
-                done.set_exception(error)
+            self._after_lag(_end_write, done, error)
             return
         for told in self._disk.after_write:
             told()
-        if not done.done():
-            done.set_result(result)
+        self._after_lag(_end_write, done, result)
+
+    def _after_lag(self, action: Callable[..., None], *arguments: Any) -> None:
+        if self._disk.lag_s:
+            self.call_later(self._disk.lag_s, action, *arguments)
+        else:
+            action(*arguments)
+
+
+def _end_write(done: asyncio.Future[Any], result: Any) -> None:
+    if done.done():
+        return
+    if isinstance(result, OSError):
+        done.set_exception(result)
+    else:
+        done.set_result(result)

@@ -37,9 +37,10 @@ class Request:
 class Pipe(asyncio.Transport):
     """One side of a connection."""
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
+    def __init__(self, protocol: asyncio.Protocol, network: "Network") -> None:
         super().__init__()
         self.protocol = protocol
+        self._network = network
         self.peer: Pipe
         self.on_write: Callable[[bytes], None] | None = None
         self.on_written: Callable[[], None] | None = None
@@ -63,7 +64,7 @@ class Pipe(asyncio.Transport):
     def send(self, data: bytes | None) -> None:
         """Take what the other side sends; None is the end-of-file."""
         self._coming.append(data)
-        self._loop.call_later(LATENCY_S, self._arrive)
+        self._loop.call_later(self._network.latency_s, self._arrive)
 
     def _arrive(self) -> None:
         data = self._coming.popleft()
@@ -120,10 +121,11 @@ class Network:
     listening: dict[str, Callable[[], asyncio.Protocol]] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     """Addresses to which no packet comes through: of connections that are made from now on."""
+    latency_s: float = LATENCY_S
     requests: list[Request] = field(default_factory=list)
     process_at: Callable[[str], int] = lambda _: 0
     on_request: list[Callable[[Request], None]] = field(default_factory=list)
-    on_sent: list[Callable[[], None]] = field(default_factory=list)
+    on_sent: list[Callable[[Request], None]] = field(default_factory=list)
     on_answer: list[Callable[[Request], None]] = field(default_factory=list)
     _open: set[Pipe] = field(default_factory=set)
 
@@ -133,14 +135,14 @@ class Network:
 
     async def connect(self, factory: Callable[[], asyncio.Protocol], host: str, port: int) -> Any:
         address = f"{host}:{port}"
-        await asyncio.sleep(LATENCY_S)
+        await asyncio.sleep(self.latency_s)
         if address in self.silent:
             await asyncio.sleep(130)
             raise TimeoutError("no answer")
         server = self.listening.get(address)
         if server is None:
             raise ConnectionRefusedError(111, "Connection refused")
-        near, far = Pipe(factory()), Pipe(server())
+        near, far = Pipe(factory(), self), Pipe(server(), self)
         near.peer, far.peer = far, near
         self._watch(near, far, address)
         far.begin()
@@ -184,7 +186,7 @@ class Network:
 
         def gone_out() -> None:
             for told in self.on_sent:
-                told()
+                told(mine[-1])
 
         self._open.add(near)
         near.on_written = gone_out
@@ -200,4 +202,4 @@ class Network:
                 for told in self.on_answer:
                     told(request)
 
-        loop.call_later(LATENCY_S, arrived)
+        loop.call_later(self.latency_s, arrived)

@@ -200,7 +200,7 @@ class Rules:
                 sent
                 for at, sent in self.world.operator.sendings
                 if sent.action == "resync" and sent.names(node) and (sent.id, node) not in self._excused
-                and (sent.answered_at is None or sent.answered_at < forgotten_at <= at)
+                and (sent.answered_at is None or not sent.reply.results or sent.answered_at < forgotten_at <= at)
             ),
             None,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from conche.contract import NodeState, NodeStatus
 from conche.sync.cures import Ignored
 
 from .operators import Sent
+from .resyncs import Resyncs
 from .speakers import GROUP
 from .world import World
 
@@ -23,6 +24,7 @@ class Words:
         self._ignored = Ignored(policy.ignore if policy is not None else [])
         self._silent_since: dict[str, float] = {}
         self._undisturbed_since = 0.0
+        self._resyncs = Resyncs(world)
         world.on_end.append(self.disturb)
         world.broker.on_down.append(self.disturb)
 
@@ -33,6 +35,7 @@ class Words:
 
     def look(self) -> None:
         """Judge what can be seen at any time."""
+        self._resyncs.look()
         worker = self._world.worker
         if worker is None or not worker.bus.connected:
             self.disturb()

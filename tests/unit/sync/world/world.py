@@ -93,7 +93,7 @@ class World:
     def __enter__(self) -> "World":
         self._patch()
         self.network.process_at = lambda address: self.machines[address].number
-        self.network.on_sent.append(lambda: self._spring("request"))
+        self.network.on_sent.append(lambda _: self._spring("request"))
         self.network.on_answer.append(lambda _: self._spring("answer"))
         self.disk.before_write.append(lambda: self._spring("before write"))
         self.disk.after_write.append(lambda: self._spring("after write"))
@@ -235,7 +235,7 @@ class World:
         back_in
             When it is started again [s]; None for not before somebody does so.
         """
-        self.do(self._strike, back_in)
+        self.do(self.strike, back_in)
         self.loop.run_until_complete(asyncio.sleep(0))
 
     def set_trap(self, point: str, skip: int = 0, *, back_in: float = SUPERVISED_S) -> None:
@@ -248,9 +248,9 @@ class World:
         _, skip, back_in = self._trap
         self._trap = (point, skip - 1, back_in) if skip else None
         if not skip:
-            self._strike(back_in)
+            self.strike(back_in)
 
-    def _strike(self, back_in: float | None) -> None:
+    def strike(self, back_in: float | None) -> None:
         """Kill the process, in the middle of a step of its own if need be; the next may come up once it is gone."""
         task = self._task
         if task is None:

@@ -1,0 +1,1 @@
+"""The service that remembers what happened, and tells it on command."""
