@@ -319,6 +319,8 @@ class Link:
     # --- paho's socket in asyncio's loop
 
     def _socket_open(self, _client: Any, _data: Any, sock: Any) -> None:
+        # Else a message waits up to 40 ms for the acknowledgement of the one before it.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.call_soon_threadsafe(self._add_reader, sock)
 
     def _add_reader(self, sock: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from conche.contract import Reach, Rejection, as_object
@@ -300,9 +301,9 @@ class Pusher:
         desired = node.desired
         if desired is None or desired.revision is None:
             raise StateMoved("nothing is desired any more")
-        blocks = updatable_blocks(as_object(desired.config))
+        blocks = _values_of(bytes(desired.config))
         for endpoint in endpoints:
-            await self._post(node, endpoint, values(blocks[endpoint]), connection)
+            await self._post(node, endpoint, blocks[endpoint], connection)
         snapshot = await self.look(node, connection)
         live = snapshot.running.updatable if snapshot.running else {}
         missed = [e for e in endpoints if live.get(e) != desired.updatable.get(e)]
@@ -359,3 +360,9 @@ class Pusher:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+@lru_cache(maxsize=32)
+def _values_of(config: bytes) -> dict[str, dict[str, object]]:
+    """Return the values of each updatable block; many nodes have the same config."""
+    return {endpoint: values(block) for endpoint, block in updatable_blocks(as_object(config)).items()}
