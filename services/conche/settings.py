@@ -147,6 +147,64 @@ class Journal(Section, frozen=True, kw_only=True):
     ] = None
 
 
+class Fpga(Section, frozen=True, kw_only=True):
+    """Where the FPGA master is, and how it is asked."""
+
+    url: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[^\s@?#]+$")] | None,
+        doc("http://host:port of the FPGA master, without account and query; none: there is none"),
+    ] = None
+    ca_file: Annotated[
+        Path | None, doc("certificate authority of an https:// one; none: those that the system trusts")
+    ] = None
+    period_s: Annotated[float, doc("it is asked once in this time", gt=0)] = 30.0
+    timeout_s: Annotated[float, doc("no whole answer to a request by then: down", gt=0)] = 5.0
+    max_off_s: Annotated[
+        float, doc("frame0 may be so far from the start of the F-engine by its computer's clock", gt=0)
+    ] = 600.0  # a guess: a start takes minutes, and the least error of a time zone is a quarter of an hour
+
+
+class IersFrom(StrEnum):
+    """Where data about the Earth's rotation come from; only a download asks the network."""
+
+    BUNDLED = "bundled"
+    FILE = "file"
+    DOWNLOAD = "download"
+
+
+class Eop(Section, frozen=True, kw_only=True):
+    """How kotekans are told of the Earth's orientation."""
+
+    endpoint: Annotated[str, doc("path of the updatable block that holds the table", min_length=1)] = (
+        "earth_rotation_data"
+    )
+    key: Annotated[str, doc("of the table in that block", min_length=1)] = "earth_orientation_parameter_table"
+    intervals_before: Annotated[
+        int, doc("days of the table before the one that contains now", ge=0, le=1000)
+    ] = 2
+    intervals_after: Annotated[
+        int, doc("days of the table after that one: so long nodes can do without a new table", ge=1, le=300)
+    ] = 2
+    run_at: Annotated[
+        str, doc("time of the daily run, in UTC", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
+    ] = "12:00"
+    state_file: Annotated[
+        Path, doc("the table that was pushed last; it must outlive the stack, or values may change")
+    ] = Path("eop.json")
+    iers: Annotated[IersFrom, doc("bundled, file or download")] = IersFrom.BUNDLED
+    iers_file: Annotated[
+        Path | None, doc("with iers: file, one in the format of finals2000A.all or eopc04")
+    ] = None
+    iers_url: Annotated[
+        str, doc("with iers: download, finals2000A.all, or a mirror of it", pattern=r"^https?://\S+$")
+    ] = "https://datacenter.iers.org/data/9/finals2000A.all"
+    warn_days: Annotated[int, doc("so long before the data run out there is a warning [d]", ge=0)] = 30
+    frame0_ns: Annotated[
+        Annotated[int, Meta(gt=0)] | None,
+        doc("UNIX time of the first frame [ns], where no FPGA master tells it; it comes first"),
+    ] = None
+
+
 class GroupPolicy(Section, frozen=True, kw_only=True):
     """What holds for one group only."""
 
@@ -168,6 +226,8 @@ class Settings(Section, frozen=True, kw_only=True):
     poller: Poller = field(default_factory=Poller)
     sync: Sync = field(default_factory=Sync)
     journal: Journal = field(default_factory=Journal)
+    fpga: Fpga = field(default_factory=Fpga)
+    eop: Eop = field(default_factory=Eop)
     groups: Annotated[dict[str, GroupPolicy], doc("policy of single groups, by name")] = field(
         default_factory=dict
     )

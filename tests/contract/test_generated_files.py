@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from conche.cli.contract import SCHEMAS, generated_files
-from conche.contract import COMMAND, MESSAGES, Delivery, Message, Service
+from conche.contract import COMMAND, MESSAGES, SENT_BY, Delivery, Message, Service
 from conche.contract.catalogue import PER_SERVICE, SENDER
 
 PROJECT = Path(__file__).parents[2]
@@ -126,8 +126,8 @@ def test_the_access_list_lets_the_owners_write_and_nobody_else(message: Message[
         for account, access, topic in rules
         if "write" in access and message.match(topic.replace("+", "x")) is not None
     }
-    people = {SENDER} if message is COMMAND else set()  # the shipped list has none; see test_roles.py
-    assert writers == set(message.owners) - people
+    owners = set(SENT_BY) if message is COMMAND else set(message.owners)  # of people: see test_roles.py
+    assert writers == owners
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.name)

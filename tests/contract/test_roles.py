@@ -12,7 +12,9 @@ from conche.contract import (
     COMMAND,
     MESSAGES,
     NODE_ACTIONS,
+    REPLY,
     SENDER,
+    SENT_BY,
     SERVICE_ACTIONS,
     Message,
     NameInvalid,
@@ -27,7 +29,10 @@ from conche.contract.catalogue import arguments_of_all
 
 ROOT = "conche"
 ROLES = {"vera": Role.VIEWER, "oscar": Role.OPERATOR, "enno": Role.ENGINEER, "ada": Role.ADMIN}
-TARGETS = [("cx", "cx1"), ("cx", "all"), ("all", "all"), ("-", "renderer"), ("-", "journal")]
+TARGETS = [
+    *(("cx", "cx1"), ("cx", "all"), ("all", "all")),
+    *(("-", "renderer"), ("-", "journal"), ("-", "fpga"), ("-", "eop")),
+]
 
 
 def writable(account: str, accounts: Mapping[str, Role] = ROLES) -> Iterator[str]:
@@ -73,9 +78,22 @@ def test_nobody_sends_in_the_name_of_another(action: str):
                 assert not may(account, command(other, action))
 
 
-@pytest.mark.parametrize("account", [*Service, "stranger"])
+@pytest.mark.parametrize("account", [*(service for service in Service if service not in SENT_BY), "stranger"])
 def test_who_has_no_role_sends_nothing(account: str):
     assert not any(may(account, command(account, action)) for action in arguments_of_all())
+
+
+@pytest.mark.parametrize("service", SENT_BY)
+def test_a_service_sends_its_actions_under_its_own_name_and_no_others(service: Service):
+    sent = {action for action in arguments_of_all() if may(service, command(service, action))}
+    assert sent == SENT_BY[service]
+
+
+@pytest.mark.parametrize("service", SENT_BY)
+def test_a_service_that_sends_commands_reads_the_replies_to_them(service: Service):
+    assert REPLY.readers == (SENDER,)
+    assert f"pattern read {ROOT}/{REPLY.filter(user=SENDER)}" in acl(ROOT, accounts={}).splitlines()
+    assert SENT_BY[service] <= set(arguments_of_all())
 
 
 @pytest.mark.parametrize("message", [m for m in MESSAGES if SENDER not in m.owners], ids=lambda m: m.name)

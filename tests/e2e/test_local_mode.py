@@ -29,7 +29,7 @@ PROJECT = Path(__file__).parents[2]
 CONCHE = Path(sysconfig.get_path("scripts")) / "conche"
 OBSERVATORY = PROJECT.parent / "shared" / "chord-configs"
 PORTS_EACH = 20
-ONLINE = {"renderer", "poller/main", "sync/cx", "sync/recv", "sync/beam", "journal"}
+ONLINE = {"renderer", "poller/main", "sync/cx", "sync/recv", "sync/beam", "journal", "fpga", "eop"}
 SERVICES = [program.name for program in PROGRAMS if program.births]
 
 _taken = 0
@@ -358,14 +358,17 @@ def test_a_real_observatorys_directory_is_rehearsed_and_stays_untouched(new: Cal
     stack.conche("maintenance", "off", "all")
     done = stack.conche("start", "cx/cx27", "recv/recv1")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert stack.conche("eop", "run").returncode == 0
     rendered = json.loads(stack.conche("render", OBSERVATORY, "--json").stdout)
+    with_table = json.loads(stack.conche("render", stack.home.configs, "--json").stdout)
     running = {
         line.split()[0]: line.split()[3]
         for line in stack.conche("sim", "nodes").stdout.splitlines()
         if " running " in line
     }
-    for node in ("cx/cx27", "recv/recv1"):
-        assert rendered[node]["revision"].startswith(running[node])  # the map changes nothing in the configs
+    # the map changes nothing in the configs; the copy of recv1's was given the Earth's orientation of today
+    assert rendered["cx/cx27"]["revision"].startswith(running["cx/cx27"])
+    assert with_table["recv/recv1"]["revision"].startswith(running["recv/recv1"])
     assert "cx/cx42.yaml" in stack.conche("status", "cx").stdout  # its config is missing, there as here
     stack.conche("down")
     assert fingerprint(OBSERVATORY) == before

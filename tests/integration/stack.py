@@ -16,10 +16,12 @@ from typing import Any
 from conche.bus.client import Client
 from conche.client.picture import Picture, read_picture
 from conche.contract import NodeStatus
+from conche.eop.main import build as build_eop
+from conche.fpga.main import build as build_fpga
 from conche.journal.main import build as build_journal
 from conche.poller.main import build as build_poller
 from conche.renderer.main import build as build_renderer
-from conche.settings import Journal, Poller, Renderer, Settings, Sync
+from conche.settings import Eop, Fpga, Journal, Poller, Renderer, Settings, Sync
 from conche.sim.host import NodeHost
 from conche.sim.launch import simulated_nodes
 from conche.sync.main import build as build_sync
@@ -39,6 +41,8 @@ BUILD = {
     "poller": build_poller,
     "sync": build_sync,
     "journal": build_journal,
+    "fpga": build_fpga,
+    "eop": build_eop,
 }
 BEGUN = ("renderer", "poller", "sync")
 """Services that run in every stack; a test that wants another begins it."""
@@ -166,7 +170,7 @@ class Stack:
 
 @asynccontextmanager
 async def running_stack(
-    broker: Mosquitto, folder: Path, *nodes: str, groups: tuple[str, ...] = ()
+    broker: Mosquitto, folder: Path, *nodes: str, groups: tuple[str, ...] = (), fpga_url: str | None = None
 ) -> AsyncIterator[Stack]:
     """Run conche on simulated nodes, until every one is known.
 
@@ -180,6 +184,8 @@ async def running_stack(
         Group and node of each.
     groups
         Those that sync serves; none named: all.
+    fpga_url
+        Where the FPGA master is.
     """
     settings = Settings(
         broker=broker.settings,
@@ -187,6 +193,8 @@ async def running_stack(
         poller=Poller(period_s=0.2),
         sync=Sync(groups=list(groups), run_dir=folder / "run", settle_s=0.2),
         journal=Journal(database=folder / "journal.db"),
+        fpga=Fpga(url=fpga_url, timeout_s=1.0),
+        eop=Eop(state_file=folder / "eop.json"),
     )
     async with simulated_nodes(*nodes, speed=50.0) as (sim, addresses):
         stack = Stack(broker, settings, sim)

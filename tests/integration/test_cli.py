@@ -197,7 +197,7 @@ async def test_diff_says_of_which_nodes_it_could_not_be_told(stack: Stack):
 
 async def test_status_is_one_stable_json_object(stack: Stack):
     told = (await stack.conche("status", "--json")).json
-    assert list(told) == ["health", "problems", "services", "registry", "groups"]
+    assert list(told) == ["health", "problems", "services", "fpga", "eop", "registry", "groups"]
     assert {"renderer", "poller/main", "sync/cx", "sync/recv"} <= told["services"].keys()
     assert list(told["groups"]["cx"]) == ["health", "worker", "polled", "summary", "nodes"]
     assert list(told["groups"]["cx"]["nodes"]) == ["cx1", "cx2"]

@@ -9,12 +9,14 @@ import pytest
 
 from conche import contract
 from conche.bus import Bus, Incoming
-from conche.bus.client import BusDenied, BusUnavailable, Client, NobodyListens
+from conche.bus.client import BusDenied, BusUnavailable, Client, CommandDenied, NobodyListens
 from conche.commands import Answers, envelope_of
 from conche.contract import COMMAND, NODE_STATUS, REGISTRY, Reply, Resync, Service
+from conche.settings import Broker
 
 from .bus_support import running, until
 from .harness import Mosquitto
+from .raw import Peer, raw_server
 
 
 def status(state: str = "started") -> contract.NodeStatus:
@@ -181,4 +183,26 @@ async def test_no_broker_and_a_wrong_password_are_two_things(mosquitto: Mosquitt
     mosquitto.stop()
     with pytest.raises(BusUnavailable, match="refused"):
         async with operator(mosquitto):
+            pass
+
+
+async def test_a_broker_that_disconnects_instead_of_refusing_a_command_says_the_same():
+    """As EMQX does where it is told to: DISCONNECT 0x87 in the place of a PUBACK; made by hand here."""
+    connack, suback, disconnect = b"\x20\x03\x00\x00\x00", b"\x90\x04\x00\x01\x00\x01", b"\xe0\x02\x87\x00"
+
+    async def deny(peer: Peer) -> None:
+        for answer in (connack, suback, disconnect):
+            await peer.read()
+            peer.send(answer)
+        await peer.end_of_file()
+
+    async with raw_server(deny) as server:
+        with pytest.raises(CommandDenied, match="ann may not do resync: it takes the role operator"):
+            async with Client(Broker(port=server.address.port), account="ann") as client:
+                await client.send("resync", Resync(id="one"), group="cx", node="all")
+
+
+async def test_without_a_password_the_words_are_others(mosquitto: Mosquitto):
+    with pytest.raises(BusDenied, match=r"'operator': .*; no password was given"):
+        async with Client(Broker(port=mosquitto.port), account="operator"):
             pass

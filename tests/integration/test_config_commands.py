@@ -84,7 +84,8 @@ async def test_values_are_posted_to_every_node_of_the_group_and_stored_in_one_co
     log = await stack.wish("log", Log(limit=1), "-/renderer")
     (commit,) = log.commits
     assert (commit.id, commit.author, commit.reason) == (reply.commit, "operator", "sky is bright")
-    assert commit.trailers == {"Command-Id": "operator/g1"}
+    assert commit.trailers["Command-Id"] == "operator/g1"
+    assert commit.trailers["Command"] == "cx/all/updatable_config"
     assert len(commit.paths) == 3
     shown = await stack.wish("show", Show(commit=commit.id[:8]), "-/renderer")
     assert '+    "coeff": 3.0' in (shown.patch or "")
@@ -135,8 +136,20 @@ async def test_an_id_is_carried_out_once_also_across_a_restart_of_the_renderer(s
     stack.processes["renderer"].start()
     await asyncio.sleep(2)
     again = await stack.gains(2.0, id="once")
-    assert again.commit == first.commit
+    assert (again.ok, again.commit) == (False, first.commit)
+    assert "was carried out before; .updatable/cx/cx1.json" in (again.error or "")
     assert "4.0" in stack.text(".updatable/cx/cx1.json")
+    other = await stack.wish("base_config", BaseConfig(id="once", config_content="a: 1"), "cx/all")
+    assert "the id 'once' is that of updatable_config of cx/all" in (other.error or "")
+
+
+async def test_a_repeated_id_whose_effect_stands_is_answered_by_what_the_nodes_run(stack: Wisher):
+    first = await stack.gains(2.0, id="once")
+    stack.processes["renderer"].stop()
+    stack.processes["renderer"].start()
+    await asyncio.sleep(2)
+    again = await stack.gains(2.0, id="once")
+    assert (again.ok, again.commit, again.results) == (True, first.commit, first.results)
 
 
 async def test_two_who_edit_the_same_block_are_not_merged_in_silence(stack: Wisher):
@@ -164,7 +177,7 @@ async def test_refused_values_restart_one_node_once_and_the_old_ones_come_back(s
     assert (await stack.writes("cx/cx1", since=before)).count("start") == 1
     log = await stack.wish("log", Log(limit=1), "-/renderer")
     assert log.commits[0].author == "conche"
-    assert log.commits[0].trailers.keys() == {"Rejected-Endpoint", "Rejected-Values"}
+    assert log.commits[0].trailers.keys() == {"Rejected-Endpoint", "Rejected-Values", "Change"}
     again = await stack.gains(9.0)
     assert "force: true has them tried again" in (again.error or "")
     forced = await stack.gains(9.0, force=True)

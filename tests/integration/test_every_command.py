@@ -17,8 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from conche.contract import SetMaintenance, SetStarted
-from conche.contract.catalogue import arguments_of_all
+from conche.contract import NODE_ACTIONS, SERVICE_ACTIONS, Service, SetMaintenance, SetStarted
 
 from .dataplane import DataPlane, running_data_plane
 
@@ -194,6 +193,20 @@ async def test_plan_and_set_files(script: Plain, stack: DataPlane):
     assert read["files"] == {**wish["files"], "cx/none.yaml": None}
 
 
+async def test_the_registry_is_changed_as_a_file_by_admins_alone(script: Plain, stack: DataPlane):
+    text = (stack.configs / "nodes.yaml").read_text() + f"# {script._version}\n"
+    reply = await script.ask("-/renderer/set_files", {"files": {"nodes.yaml": text}})
+    assert "nodes.yaml takes the role admin: set_nodes, set_directory" in reply["error"]
+    reply = await script.ask("-/renderer/set_directory", {"files": {"nodes.yaml": text}})
+    assert (reply["ok"], reply["error"]) == (True, None)
+    log = await script.ask("-/renderer/log", {"limit": 2})
+    before = {"commit": log["commits"][1]["id"], "paths": ["nodes.yaml"]}
+    reply = await script.ask("-/renderer/rollback", before)
+    assert "nodes.yaml takes the role admin" in reply["error"]
+    assert (await script.ask("-/renderer/rollback_directory", before))["ok"]
+    assert script._version not in (stack.configs / "nodes.yaml").read_text()
+
+
 async def test_set_nodes(script: Plain):
     groups = {"cx": {"cx1": {}, "cx2": {}}, "recv": {"recv1": {"started": True}}}
     reply = await script.ask("all/all/set_nodes", {"groups": groups})
@@ -210,11 +223,13 @@ async def test_a_command_to_all_is_answered_by_who_answers_and_then_by_each_grou
 
 # --- each way to fail
 
-TARGETS = {action: "cx/cx1" for action in arguments_of_all()} | {
+TARGETS = {
+    **dict.fromkeys(NODE_ACTIONS, "cx/cx1"),
+    **dict.fromkeys(SERVICE_ACTIONS[Service.RENDERER], "-/renderer"),
+    "plan": "cx/cx1",
     "set_nodes": "all/all",
-    **dict.fromkeys(("set_files", "rollback", "log", "show", "read_files"), "-/renderer"),
 }
-ACTIONS = [action for action in TARGETS if action != "events"]
+ACTIONS = list(TARGETS)
 GOOD: dict[str, dict[str, Any]] = {
     "set_started": {"started": True},
     "set_maintenance": {"maintenance": True},
@@ -224,6 +239,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "plan": {"action": "updatable_config", "arguments": {"endpoint": "gains", "values": VALUES}},
     "set_files": {"files": {"vars.yaml": ""}},
     "rollback": {"commit": "HEAD"},
+    "set_directory": {"files": {"vars.yaml": ""}},
+    "rollback_directory": {"commit": "HEAD"},
     "show": {"commit": "HEAD"},
     "read_files": {"files": ["vars.yaml"]},
 }
@@ -237,6 +254,8 @@ WRONG_TYPES: dict[str, Any] = {
     "plan": {"action": "dance"},
     "set_files": {"files": {}},
     "rollback": {"commit": 1},
+    "set_directory": {"files": {}},
+    "rollback_directory": {"commit": 1},
     "log": {"limit": 0},
     "show": {},
     "read_files": {"files": "x"},
@@ -335,8 +354,10 @@ async def test_a_node_in_maintenance_is_held_and_a_dead_one_unreachable(script: 
 async def test_ten_megabytes_are_refused_in_words(script: Plain):
     reply = await script.ask("cx/all/base_config", {"config_content": "#" * 10_000_000, "shared": True})
     assert "config_content: more than 8388608 characters" in reply["error"]
-    reply = await script.ask("cx/all/ping", {"reason": "x" * 10_000_000})
-    assert reply["ok"]
+    for action in ("ping", "resync"):
+        reply = await script.ask(f"cx/all/{action}", {"reason": "x" * 16_100_000})
+        assert "length <= 1000 - at `$.reason`" in reply["error"]
+    assert (await script.ask("cx/all/ping", {"reason": "x" * 1000}))["ok"]
 
 
 # --- where the answer goes: MQTT 5 only

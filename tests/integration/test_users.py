@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conche.contract import Role
+from conche.local.accounts import Accounts
 
 from .bus_support import publish, until
 from .harness import Mosquitto
@@ -185,6 +186,17 @@ async def test_a_password_that_is_not_found_is_said_with_where_it_may_be(desk: D
     ran = await desk.run("status", "--account", "alice")
     assert "secrets/alice" in ran.err
     assert "CONCHE_BROKER__PASSWORD_FILE names the file that holds it" in ran.err
+
+
+async def test_a_removal_whose_command_was_killed_holds_when_it_is_repeated(desk: Desk):
+    await desk.hire("viewer")
+    script = Script(desk.broker, "alice", paho.MQTTv5, desk.secret.read_text().strip())
+    async with script.running():
+        Accounts(desk.broker.folder).remove("alice")  # and killed before the broker knew
+        await asyncio.sleep(0.3)
+        assert not script.lost
+        refused(await desk.users("remove", "alice"), "The broker was told to read its accounts again")
+        await until(lambda: script.lost)
 
 
 async def test_a_broker_that_is_not_seen_from_here_is_told_by_hand(desk: Desk):

@@ -11,8 +11,8 @@ import subprocess
 import termios
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final, TypeVar
 
 from tests.terminals import open_terminal
 
@@ -23,7 +23,8 @@ ROWS: Final = 24
 COLUMNS: Final = 80
 
 _SEQUENCE: Final = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])")
-_BEGUN: Final = re.compile(r"\x1b(\[[?\d;]*)?$")
+_BEGUN: Final = re.compile(r"\x1b(\[[?<>=\d;]*[ -/]*)?$")
+_PAINTED: Final = re.compile(r"(\x1b\[([?<>=]*[\d;]*)[ -/]*([@-~])|\x1b[^\[])|(.)", re.DOTALL)
 
 
 class Watched:
@@ -108,9 +109,69 @@ class Watched:
         os.close(self._keyboard)
 
 
-@asynccontextmanager
-async def on_terminal(*arguments: str, broker: Mosquitto) -> AsyncIterator[Watched]:
+WatchedT = TypeVar("WatchedT", bound=Watched)
+
+
+class Painted(Watched):
+    """A program that writes anywhere on its screen, as a library does that draws what has changed."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._cells: dict[tuple[int, int], str] = {}
+        self._column = 1
+        self.written = ""
+        super().__init__(*arguments)
+
+    def _take(self, text: str) -> None:
+        self.written += text
+        for sequence, arguments, command, character in _PAINTED.findall(text):
+            if character == "\r":
+                self._column = 1
+            elif character == "\n":
+                self._row += 1
+            elif character:
+                self._cells[self._row, self._column] = character
+                self._column += 1
+            elif sequence and command:
+                self._obey(command, arguments)
+
+    def _obey(self, command: str, arguments: str) -> None:
+        match command:
+            case "H":
+                row, _, column = arguments.partition(";")
+                self._row, self._column = int(row or 1), int(column or 1)
+            case "J":
+                self._cells.clear()
+            case _:
+                super()._obey(command, arguments)
+
+    @property
+    def screen(self) -> str:
+        width = max((column for _, column in self._cells), default=0)
+        rows = (
+            "".join(self._cells.get((r, c), " ") for c in range(1, width + 1))
+            for r in range(1, self._rows + 1)
+        )
+        return "\n".join(row.rstrip() for row in rows)
+
+    def resize(self, columns: int, rows: int) -> None:
+        self._cells.clear()
+        super().resize(columns, rows)
+
+
+def on_terminal(*arguments: str, broker: Mosquitto) -> AbstractAsyncContextManager[Watched]:
     """Run the command line on a terminal of 80 columns and 24 rows."""
+    return _run(Watched, *arguments, broker=broker, stderr=subprocess.PIPE)
+
+
+def painting(*arguments: str, broker: Mosquitto, **environment: str) -> AbstractAsyncContextManager[Painted]:
+    """Run the command line on such a terminal, which has its errors too."""
+    return _run(Painted, *arguments, broker=broker, stderr=None, **environment)
+
+
+@asynccontextmanager
+async def _run(
+    kind: type[WatchedT], *arguments: str, broker: Mosquitto, stderr: int | None, **environment: str
+) -> AsyncIterator[WatchedT]:
     terminal, keyboard = open_terminal()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     process = await asyncio.create_subprocess_exec(
@@ -118,13 +179,13 @@ async def on_terminal(*arguments: str, broker: Mosquitto) -> AsyncIterator[Watch
         *arguments,
         stdin=keyboard,
         stdout=keyboard,
-        stderr=subprocess.PIPE,
+        stderr=keyboard if stderr is None else stderr,
         start_new_session=True,
         # A session leader that opens no terminal has none: this one is to get the signals of its keys.
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        env=environment_of(broker) | {"TERM": "xterm-256color"},
+        env=environment_of(broker) | {"TERM": "xterm-256color"} | environment,
     )
-    watched = Watched(process, terminal, keyboard)
+    watched = kind(process, terminal, keyboard)
     try:
         yield watched
     finally:

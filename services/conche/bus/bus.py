@@ -24,7 +24,7 @@ from conche.contract import (
 from conche.settings import Broker
 
 from .encoding import encoded
-from .errors import BusTakenOver, BusUnavailable
+from .errors import BusTakenOver, BusUnavailable, PayloadTooLarge
 from .intake import Handler, Intake, PayloadT, Reading, TakeCommand
 from .link import OUT_WINDOW, Link, Subscription
 from .login import login_of
@@ -186,12 +186,7 @@ class Bus:
         await self._owned.settled()
 
     async def publish(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> bool:
-        """Publish something that is not retained.
-
-        Returns
-        -------
-        bool
-            Whether anybody listens.
+        """Publish something that is not retained; return whether anybody listens.
 
         Raises
         ------
@@ -204,11 +199,14 @@ class Bus:
         return await self._open_link().publish(topic, encoded(topic, payload))
 
     def tell(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> bool:
-        """Publish an event without waiting for the broker; return whether there was a connection."""
+        """Publish an event without waiting; return whether there was a connection. One too large is dropped."""
         try:
             self.send(self.topics.full(message.topic(**params)), payload)
         except BusUnavailable:
             return False
+        except PayloadTooLarge as error:
+            self._intake.counters.too_large += 1
+            logger.error("dropped: %s", error)
         return True
 
     def send(self, topic: str, payload: Payload, *, correlation: bytes | None = None) -> None:
@@ -372,8 +370,9 @@ class Bus:
     # --- being there
 
     def _online(self) -> bytes:
-        dropped, invalid = self._intake.inbox.dropped, self._intake.counters.invalid
-        return self._presence.birth(ServiceState.ONLINE, dropped=dropped, invalid=invalid)
+        counters = self._intake.counters
+        dropped = self._intake.inbox.dropped + counters.too_large
+        return self._presence.birth(ServiceState.ONLINE, dropped=dropped, invalid=counters.invalid)
 
     async def _show_presence(self) -> None:
         """Tell what had to be dropped, and send heartbeats."""

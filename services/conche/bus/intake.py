@@ -52,10 +52,11 @@ class Reading:
 
 @dataclass
 class Counters:
-    """What happened on the way in."""
+    """What happened on the way in, and what never went out."""
 
     received: int = 0
     invalid: int = 0
+    too_large: int = 0
 
 
 class Intake:

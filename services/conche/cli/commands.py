@@ -1,32 +1,24 @@
 """`conche start`, `stop`, `maintenance` and `resync`: wishes of an operator, and what has become of them."""
 
-import sys
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import partial
 from typing import Any, Final, Literal
 
 import click
 from msgspec.json import encode
 
-from conche.contract import Arguments, Resync, SetMaintenance, SetStarted
+from conche.client import Conche, Report
+from conche.client.sending import TIMEOUT_S
+from conche.client.targets import Targets
 
+from .confirming import AWAY, NOT_OK, confirm
 from .delivery import deliver
-from .output import Trouble, count, show
-from .picture import read_picture
+from .output import count, show
 from .results import as_object, blocks_of
-from .session import ACCOUNT, AS_JSON, registry_of, targets_of, with_client
-from .targets import Targets
+from .session import ACCOUNT, AS_JSON, with_telescope
+from .targets import TARGETS
 from .times import Until
 
-NOT_OK: Final = 1
-NOT_SENT: Final = 2
-AWAY: Final = 3
-"""Exit codes: a node is not as was wished; nothing was sent; nobody answered, or the broker is away."""
-
-TIMEOUT_S: Final = 70.0
-"""A worker answers within 60 s, whatever has become of it."""
-
-TARGETS = click.argument("words", metavar="TARGET...", nargs=-1, required=True)
 REASON = click.option("--reason", help="Why; it stands in logs and, with maintenance, in the status.")
 TIMEOUT = click.option(
     "--timeout",
@@ -49,9 +41,15 @@ nobody answered, or the broker is away."""
 @TIMEOUT
 @AS_JSON
 @ACCOUNT
-def start(*, words: tuple[str, ...], reason: str | None, **options: Any) -> None:
+def start(*, words: tuple[str, ...], reason: str | None, timeout: float, **options: Any) -> None:
     """Have nodes run their desired config, now and from now on."""
-    _carry_out("set_started", SetStarted(started=True, reason=reason), words, asked=None, **options)
+    _carry_out(
+        "set_started",
+        lambda telescope: telescope.start(words, reason=reason, timeout=timeout),
+        words=words,
+        asked=None,
+        **options,
+    )
 
 
 @click.command(epilog=EPILOG)
@@ -61,10 +59,15 @@ def start(*, words: tuple[str, ...], reason: str | None, **options: Any) -> None
 @YES
 @AS_JSON
 @ACCOUNT
-def stop(*, words: tuple[str, ...], reason: str | None, yes: bool, **options: Any) -> None:
+def stop(*, words: tuple[str, ...], reason: str | None, yes: bool, timeout: float, **options: Any) -> None:
     """Have nodes stop, and stay stopped until somebody says start."""
-    asked = None if yes else "This stops"
-    _carry_out("set_started", SetStarted(started=False, reason=reason), words, asked=asked, **options)
+    _carry_out(
+        "set_started",
+        lambda telescope: telescope.stop(words, reason=reason, timeout=timeout),
+        words=words,
+        asked=None if yes else "This stops",
+        **options,
+    )
 
 
 @click.command(epilog=EPILOG)
@@ -83,6 +86,7 @@ def maintenance(
     words: tuple[str, ...],
     reason: str | None,
     until: datetime | None,
+    timeout: float,
     **options: Any,
 ) -> None:
     """Take nodes out of conche's hands (on), or give them back (off).
@@ -91,8 +95,15 @@ def maintenance(
     """
     if until is not None and switch == "off":
         raise click.UsageError("--until goes with maintenance on")
-    wish = SetMaintenance(maintenance=switch == "on", until=until, reason=reason)
-    _carry_out("set_maintenance", wish, words, asked=None, **options)
+    _carry_out(
+        "set_maintenance",
+        lambda telescope: telescope.maintenance(
+            words, on=switch == "on", until=until, reason=reason, timeout=timeout
+        ),
+        words=words,
+        asked=None,
+        **options,
+    )
 
 
 @click.command(epilog=EPILOG)
@@ -102,32 +113,32 @@ def maintenance(
 @YES
 @AS_JSON
 @ACCOUNT
-def resync(*, words: tuple[str, ...], reason: str | None, yes: bool, **options: Any) -> None:
+def resync(*, words: tuple[str, ...], reason: str | None, yes: bool, timeout: float, **options: Any) -> None:
     """Restart nodes with their desired config, even those that run it.
 
     Lifts holds, rejections and back-off.
     """
-    asked = None if yes else "This restarts"
-    _carry_out("resync", Resync(reason=reason), words, asked=asked, **options)
+    _carry_out(
+        "resync",
+        lambda telescope: telescope.resync(words, reason=reason, timeout=timeout),
+        words=words,
+        asked=None if yes else "This restarts",
+        **options,
+    )
 
 
 def _carry_out(
     action: str,
-    arguments: Arguments,
-    words: tuple[str, ...],
+    work: Callable[[Conche], Awaitable[Report]],
     *,
+    words: tuple[str, ...],
     asked: str | None,
-    timeout: float,
     as_json: bool,
     account: str,
 ) -> None:
-    picture = with_client(partial(read_picture, statuses=False), account=account, away=AWAY)
-    targets = targets_of(words, registry_of(picture, away=AWAY))
     if asked is not None:
-        _ask(asked, targets)
-    report = deliver(
-        action, arguments, picture=picture, targets=targets, timeout=timeout, account=account, away=AWAY
-    )
+        _ask(asked, with_telescope(lambda telescope: telescope.find(words), account=account, away=AWAY))
+    report = deliver(work, account=account, away=AWAY)
     if as_json:
         click.echo(encode(as_object(action, report)))
     else:
@@ -145,11 +156,6 @@ def _ask(words: str, targets: Targets) -> None:
         The answer is no, or there is nobody to ask.
     """
     total = sum(len(chosen.nodes) for chosen in targets.values())
-    if total <= 1:
-        return
-    groups = ", ".join(f"{len(chosen.nodes)} of {group}" for group, chosen in targets.items())
-    what = f"{words} {count(total, 'node')} ({groups})"
-    if not sys.stdin.isatty():
-        raise Trouble(f"{what}: add --yes, there is nobody here to ask", exit_code=NOT_SENT)
-    if not click.confirm(f"{what}. Go on?", err=True):
-        raise Trouble("nothing was done", exit_code=NOT_SENT)
+    if total > 1:
+        groups = ", ".join(f"{len(chosen.nodes)} of {group}" for group, chosen in targets.items())
+        confirm(f"{words} {count(total, 'node')} ({groups})")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 import click
@@ -11,13 +10,14 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from conche.contract import ALL, Inspect
+from conche.client.sending import Report
+from conche.client.words import natural
+from conche.contract import ALL
 
 from .delivery import deliver
-from .output import ERROR_STYLE, count, labelled, names_of, natural, plain, show
-from .picture import read_picture
-from .sending import Report
-from .session import ACCOUNT, AS_JSON, registry_of, targets_of, with_client
+from .output import ERROR_STYLE, count, labelled, names_of, plain, show
+from .session import ACCOUNT, AS_JSON
+from .targets import ANY_TARGETS
 
 DIFFERS: Final = 1
 TROUBLE: Final = 2
@@ -58,7 +58,7 @@ class Comparison:
 
 
 @click.command()
-@click.argument("words", metavar="[TARGET]...", nargs=-1)
+@ANY_TARGETS
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
@@ -75,10 +75,8 @@ def diff(*, words: tuple[str, ...], timeout: float, as_json: bool, account: str)
     exit code is 0 if none differs, 1 if one does, 2 if none does of those that could be compared. What differs
     is printed; remarks on the others go to standard error.
     """
-    picture = with_client(partial(read_picture, statuses=False), account=account, away=TROUBLE)
-    targets = targets_of(words or (ALL,), registry_of(picture, away=TROUBLE))
     report = deliver(
-        "inspect", Inspect(), picture=picture, targets=targets, timeout=timeout, account=account, away=TROUBLE
+        lambda telescope: telescope.inspect(words or ALL, timeout=timeout), account=account, away=TROUBLE
     )
     compared = compare(report)
     if as_json:

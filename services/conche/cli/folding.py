@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from .output import count, names_of, natural, without_address
+from conche.client.words import natural
+
+from .output import count, names_of, without_address
 from .rows import SEVERITY, Row, Switch
 
 FOLD_OVER: Final = 20

@@ -17,6 +17,9 @@ SECTIONS: Final = (
         "Operate",
         (
             Entry("status", "conche.cli.status:status", "Show what every node runs.", "cli"),
+            Entry(
+                "top", "conche.cli.top.main:top", "Show everything on one screen, with keys to act.", "cli"
+            ),
             Entry("diff", "conche.cli.diff:diff", "Show how a node differs from its desired config.", "cli"),
             Entry("start", "conche.cli.commands:start", "Have nodes run.", "cli"),
             Entry("stop", "conche.cli.commands:stop", "Have nodes stop.", "cli"),
@@ -27,11 +30,24 @@ SECTIONS: Final = (
                 "cli",
             ),
             Entry("resync", "conche.cli.commands:resync", "Restart nodes with their desired config.", "cli"),
+            Entry("set", "conche.cli.setting:set_", "Set values, such as gains, while nodes run.", "cli"),
+            Entry("ping", "conche.cli.ping:ping", "Show which nodes answer, and how fast.", "cli"),
+            Entry("events", "conche.cli.events:events", "Show what has happened.", "cli"),
+            Entry("fpga", "conche.cli.fpga:fpga", "Show the FPGA master's health and frame 0.", "cli"),
+            Entry("eop", "conche.cli.eop:eop", "Show the Earth-orientation table, or have it pushed."),
         ),
     ),
     Section(
         "Configs",
         (
+            Entry("edit", "conche.cli.edit:edit", "Edit a config, and carry out what follows.", "cli"),
+            Entry("log", "conche.cli.history:log", "List the changes of configs.", "cli"),
+            Entry("show", "conche.cli.history:show_", "Show a change of configs.", "cli"),
+            Entry("rollback", "conche.cli.history:rollback", "Bring configs back to what they were.", "cli"),
+            Entry("plan", "conche.cli.directory:plan", "Show what a change would do.", "cli,renderer"),
+            Entry(
+                "apply", "conche.cli.directory:apply", "Put a config directory into force.", "cli,renderer"
+            ),
             Entry(
                 "check", "conche.cli.configs:check", "Say what is wrong in a config directory.", "renderer"
             ),
@@ -43,6 +59,8 @@ SECTIONS: Final = (
         (
             Entry("up", "conche.local.commands:up", "Start everything on this machine.", "local"),
             Entry("down", "conche.local.commands:down", "End what up has started.", "local"),
+            Entry("completion", "conche.cli.completion:completion", "Print a script for your shell."),
+            Entry("users", "conche.cli.users:users", "Say who may do what at the broker.", "cli"),
             Entry("sim", "conche.sim.commands:sim", "Simulate a kotekan cluster, and trouble in it.", "sim"),
         ),
     ),
@@ -52,6 +70,9 @@ SECTIONS: Final = (
             Entry("renderer", "conche.cli.services:renderer", "Publish what every node should run."),
             Entry("poller", "conche.cli.services:poller", "Ask every node what it runs."),
             Entry("sync", "conche.cli.services:sync", "Bring every node to what it should run."),
+            Entry("journal", "conche.cli.services:journal", "Remember what happens, and tell it."),
+            Entry("fpga-service", "conche.cli.services:fpga", "Watch the FPGA master, and publish frame 0."),
+            Entry("eop-service", "conche.cli.services:eop", "Keep Earth-orientation tables up to date."),
         ),
     ),
     Section(

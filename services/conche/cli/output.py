@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from conche.client.words import natural
 from conche.contract import Health, NodeState, Outcome
 
 COLUMNS: Final = 80
@@ -144,11 +145,6 @@ def names_of(names: Iterable[str], *, limit: int = SHOWN_NAMES) -> str:
 def _run_words(run: list[str]) -> str:
     """Return ``cx/cx1…cx3`` for three in a row; two are not shorter so."""
     return ", ".join(run) if len(run) < 3 else f"{run[0]}…{run[-1].rpartition('/')[2]}"
-
-
-def natural(name: str) -> list[tuple[str, int]]:
-    """Return a key that sorts cx2 before cx10."""
-    return [(word, int(digits or -1)) for word, digits in re.findall(r"(\D*)(\d*)", name) if word or digits]
 
 
 def _runs(names: list[str]) -> list[list[str]]:

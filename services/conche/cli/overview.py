@@ -7,12 +7,24 @@ from typing import Any
 
 from msgspec.json import encode
 
-from conche.contract import NODE_STATUS, GroupSummary, Health, Service, ServiceBirth, ServiceState
+from conche.client.picture import Picture, absence, is_online
+from conche.client.targets import Targets
+from conche.client.words import natural
+from conche.contract import (
+    NODE_STATUS,
+    EopStatus,
+    FpgaStatus,
+    GroupSummary,
+    Health,
+    Service,
+    ServiceBirth,
+    ServiceState,
+)
 
-from .output import count, names_of, natural, plain
-from .picture import Picture, is_online
+from .eopline import EopView, eop_view
+from .frame0 import FpgaView, fpga_view
+from .output import count, names_of, plain
 from .rows import Row, row_of, silent_row, worst
-from .targets import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +82,35 @@ class Overview:
         What is wrong outside the groups.
     groups
         Those that were chosen.
+    fpga
+        The FPGA master; None where there is none.
+    eop
+        The Earth-orientation table; None where there is no service for it.
     """
 
     services: tuple[str, ...]
     stopped: tuple[str, ...]
     problems: tuple[Problem, ...]
     groups: tuple[GroupView, ...]
+    fpga: FpgaView | None = None
+    eop: EopView | None = None
 
     @property
     def health(self) -> Health:
         """Everything in one word."""
-        return worst(
-            [*(group.health for group in self.groups), *(problem.health for problem in self.problems)]
-        )
+        others = [view.health for view in (self.fpga, self.eop) if view]
+        problems = (problem.health for problem in self.problems)
+        return worst([*(group.health for group in self.groups), *problems, *others])
 
 
-def overview(picture: Picture, targets: Targets, now: datetime) -> Overview:
+def overview(
+    picture: Picture,
+    targets: Targets,
+    now: datetime,
+    *,
+    fpga: FpgaStatus | None = None,
+    eop: EopStatus | None = None,
+) -> Overview:
     """Return what is shown of a picture.
 
     Parameters
@@ -96,6 +121,8 @@ def overview(picture: Picture, targets: Targets, now: datetime) -> Overview:
         Which nodes are shown.
     now
         Wall clock.
+    fpga, eop
+        What their services said of the FPGA master and of the Earth-orientation table.
     """
     groups = tuple(_group(picture, group, chosen.nodes, now) for group, chosen in targets.items())
     return Overview(
@@ -103,6 +130,8 @@ def overview(picture: Picture, targets: Targets, now: datetime) -> Overview:
         stopped=stopped(picture),
         problems=tuple(problems_of(picture)),
         groups=groups,
+        fpga=fpga_view(fpga, picture.births.get(Service.FPGA)),
+        eop=eop_view(eop, picture.births.get(Service.EOP)),
     )
 
 
@@ -153,13 +182,6 @@ def row_in(picture: Picture, group: str, node: str, now: datetime) -> Row:
     registry = picture.registry
     registered = registry is None or node in registry.groups.get(group, {})
     return row_of(key, status, known=served, registered=registered, now=now)
-
-
-def unserved(picture: Picture, group: str) -> str | None:
-    """Return why nobody looks after a group, or None where its worker is there."""
-    if picture.is_served(group):
-        return None
-    return f"no worker serves it: {_state(f'{Service.SYNC}/{group}', picture.worker(group))}"
 
 
 def problems_of(picture: Picture) -> Iterable[Problem]:
@@ -221,11 +243,13 @@ def _pollers(births: Mapping[str, ServiceBirth]) -> Iterable[Problem]:
 
 
 def _state(name: str, birth: ServiceBirth | None) -> str:
-    """Return what has become of a service; its birth tells since when it was there, not when it went."""
-    if birth is None:
-        return f"{name} has never been online"
-    word = {ServiceState.OFFLINE: "was stopped", ServiceState.LOST: "is lost"}.get(birth.state, "is online")
-    return f"{name} {word}{f', it ran on {plain(birth.host)}' if birth.host else ''}"
+    return plain(absence(name, birth))
+
+
+def unserved(picture: Picture, group: str) -> str | None:
+    """Return why nobody looks after a group, or None where its worker is there."""
+    why = picture.unserved(group)
+    return None if why is None else plain(why)
 
 
 def encoded(picture: Picture, view: Overview) -> bytes:
@@ -235,6 +259,8 @@ def encoded(picture: Picture, view: Overview) -> bytes:
             "health": view.health,
             "problems": [problem.words for problem in view.problems],
             "services": picture.births,
+            "fpga": view.fpga.status if view.fpga else None,
+            "eop": view.eop.status if view.eop else None,
             "registry": picture.registry,
             "groups": {group.name: _group_json(picture, group) for group in view.groups},
         }

@@ -8,11 +8,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from conche.client.sending import Report
+from conche.client.words import natural
 from conche.contract import Outcome, Result
 
 from .folding import FOLD_OVER
-from .output import ERROR_STYLE, OUTCOME_STYLES, names_of, natural, plain, without_address
-from .sending import Report
+from .output import ERROR_STYLE, OUTCOME_STYLES, names_of, plain, without_address
 
 _OTHERS: Final = {"refused": ERROR_STYLE, "no answer": ERROR_STYLE}
 """What can become of a target whose nodes have no outcome."""
@@ -74,7 +75,7 @@ def sum_of(report: Report) -> str:
 
 def hints_of(action: str, results: Mapping[str, Result]) -> list[str]:
     """Return what to do about nodes that were held."""
-    held = {key: plain(r.error or "") for key, r in sorted(results.items()) if r.outcome is Outcome.HELD}
+    held = {key: _stored(r.error) for key, r in sorted(results.items()) if r.outcome is Outcome.HELD}
     in_maintenance = [key for key, words in held.items() if words.startswith("in maintenance")]
     rejected = [key for key in held if key not in in_maintenance]
     hints = []
@@ -86,24 +87,33 @@ def hints_of(action: str, results: Mapping[str, Result]) -> list[str]:
     return hints
 
 
+def _stored(words: str | None) -> str:
+    """Return why a node is held, without that what is desired of it is kept."""
+    return plain(words or "").removeprefix("stored; ")
+
+
 def _typed(keys: list[str]) -> str:
     return " ".join(keys) if len(keys) <= 3 else f"{' '.join(keys[:2])} and {len(keys) - 2} more"
 
 
 def blocks_of(action: str, report: Report) -> Iterator[RenderableType]:
     """Yield what is printed, from top to bottom."""
-    lines = lines_of(report)
+    yield table_of(lines_of(report))
+    if len(report.results) > 1:
+        yield Text(sum_of(report))
+    for hint in hints_of(action, report.results):
+        yield Text(hint)
+
+
+def table_of(lines: Iterable[Line]) -> Table:
+    """Return a row for each line."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(max_width=30, overflow="fold")
     table.add_column(no_wrap=True)
     table.add_column(ratio=1, overflow="fold")
     for line in lines:
         table.add_row(*_cells(line))
-    yield table
-    if len(report.results) > 1:
-        yield Text(sum_of(report))
-    for hint in hints_of(action, report.results):
-        yield Text(hint)
+    return table
 
 
 def _cells(line: Line) -> Iterable[Text]:

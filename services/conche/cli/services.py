@@ -51,6 +51,27 @@ def sync(*, config: Path | None, groups: tuple[str, ...]) -> None:
     _run("sync", config, groups=",".join(groups))
 
 
+@click.command()
+@CONFIG
+def journal(*, config: Path | None) -> None:
+    """Remember what happens, and tell it on command."""
+    _run("journal", config)
+
+
+@click.command("eop-service")
+@CONFIG
+def eop(*, config: Path | None) -> None:
+    """Build the Earth-orientation table every day, and have it pushed to every node that it concerns."""
+    _run("eop", config)
+
+
+@click.command("fpga-service")
+@CONFIG
+def fpga(*, config: Path | None) -> None:
+    """Ask the FPGA master on a fixed period how it is and when frame 0 was, and publish it."""
+    _run("fpga", config)
+
+
 def read_settings(service: str, config: Path | None, **options: str | None) -> Settings:
     """Read the settings; options given on the command line override them, checked alike.
 

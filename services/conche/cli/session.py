@@ -7,17 +7,19 @@ from typing import Final, TypeVar
 
 import click
 
-from conche.bus.client import BusDenied, BusUnavailable, Client
-from conche.contract import ALL, Registry
+from conche.bus.client import BusDenied, BusUnavailable, Client, CommandDenied
+from conche.client import AccountDenied, BrokerAway, CommandRefused, Conche, ConcheError, ServiceAway
+from conche.client.sending import Progress
 from conche.local.broker import OPERATOR
-from conche.local.home import find_broker
+from conche.local.home import BrokerNotFound, find_broker
 from conche.settings import Broker
 
 from .output import Trouble
-from .picture import Picture
-from .targets import Targets, TargetUnknown, resolve
 
-UNKNOWN_TARGET: Final = 2
+NOT_SENT: Final = 2
+"""Exit code: nothing was sent, as where a target is not known or the account's role does not allow it."""
+REFUSED: Final = 1
+"""Exit code: it was asked for, and a service says no."""
 INTERRUPTED: Final = 130
 """As a shell has it for Ctrl-C."""
 
@@ -30,6 +32,9 @@ ACCOUNT = click.option(
     help="Broker account; commands bear its name.",
 )
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
+
+_UNREACHABLE: Final = "{}; does conche run there? ./conche.sh up starts it here"
+_DENIED: Final = "{}; --account NAME is for another one, conche users list names them"
 
 ValueT = TypeVar("ValueT")
 
@@ -76,11 +81,11 @@ def with_broker(work: Callable[[Broker], Awaitable[ValueT]], *, away: int, inter
     try:
         return asyncio.run(main())
     except BusUnavailable as error:
-        raise Trouble(
-            f"{without_number(error)}; does conche run there? ./conche.sh up starts it here", exit_code=away
-        ) from None
+        raise Trouble(_UNREACHABLE.format(without_number(error)), exit_code=away) from None
+    except CommandDenied as error:
+        raise Trouble(str(error), exit_code=NOT_SENT) from None
     except BusDenied as error:
-        raise Trouble(f"{error}; --account NAME is for another one", exit_code=away) from None
+        raise Trouble(_DENIED.format(error), exit_code=away) from None
     except KeyboardInterrupt:
         if interrupted is None:
             raise SystemExit(INTERRUPTED) from None
@@ -95,53 +100,65 @@ def without_number(error: object) -> str:
 def _broker(away: int) -> Broker:
     try:
         return find_broker()
-    except click.ClickException as error:
-        raise Trouble(error.message, exit_code=away) from None
+    except BrokerNotFound as error:
+        raise Trouble(str(error), exit_code=away) from None
 
 
-def registry_of(picture: Picture, *, away: int) -> Registry:
-    """Return the registry.
+def with_telescope(
+    work: Callable[[Conche], Awaitable[ValueT]],
+    *,
+    account: str,
+    away: int,
+    progress: Progress = lambda _: None,
+    interrupted: str = "interrupted",
+) -> ValueT:
+    """Run something with a client of its own.
+
+    Parameters
+    ----------
+    work
+        What to do with it.
+    account
+        Who is calling.
+    away
+        Exit code where the broker, or the service that has to answer, can't be reached.
+    progress
+        Told for whom we wait.
+    interrupted
+        What is said after Ctrl-C.
 
     Raises
     ------
     Trouble
-        There is none.
+        Says what went wrong.
     """
-    if picture.registry is None:
-        raise Trouble(
-            "there is no registry: the renderer has not published any; conche status says more",
-            exit_code=away,
-        )
-    return picture.registry
+    broker = _broker(away)
 
+    async def main() -> ValueT:
+        async with Conche(account=account, broker=broker, progress=progress) as telescope:
+            return await work(telescope)
 
-def targets_of(words: tuple[str, ...], registry: Registry) -> Targets:
-    """Return the nodes that words name.
-
-    Raises
-    ------
-    Trouble
-        A word names nothing.
-    """
     try:
-        return resolve(words, registry.groups, error=registry.error)
-    except TargetUnknown as error:
-        raise Trouble(str(error), exit_code=UNKNOWN_TARGET) from None
+        return asyncio.run(main())
+    except ConcheError as error:
+        raise _trouble(error, away) from None
+    except KeyboardInterrupt:
+        raise Trouble(interrupted, exit_code=INTERRUPTED) from None
 
 
-def shown_of(words: tuple[str, ...], picture: Picture) -> Targets:
-    """Return the nodes that are shown: those of the registry, and those of which something is left.
+def _trouble(error: ConcheError, away: int) -> Trouble:
+    match error:
+        case BrokerAway():
+            return Trouble(_UNREACHABLE.format(without_number(error)), exit_code=away)
+        case AccountDenied():
+            return Trouble(_DENIED.format(error), exit_code=away)
+        case ServiceAway():
+            return Trouble(str(error), exit_code=away)
+        case CommandRefused():
+            return Trouble(_typed(str(error)), exit_code=REFUSED)
+    return Trouble(str(error), exit_code=NOT_SENT)
 
-    Raises
-    ------
-    Trouble
-        A word names nothing.
-    """
-    groups = picture.groups()
-    if not words and not any(groups.values()):
-        return {}
-    error = picture.registry.error if picture.registry else "there is none"
-    try:
-        return resolve(words or (ALL,), groups, error=error)
-    except TargetUnknown as unknown:
-        raise Trouble(str(unknown), exit_code=UNKNOWN_TARGET) from None
+
+def _typed(words: str) -> str:
+    """Return a service's words with what is typed here in the place of what is sent."""
+    return words.replace("force: true has", "--force has")

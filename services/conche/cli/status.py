@@ -11,9 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from conche.contract import Health
+from conche.bus.client import Client
+from conche.client.picture import Picture, read_picture
+from conche.contract import EopStatus, FpgaStatus, Health, Service
 
+from .eopline import read_eop
 from .folding import FOLD_OVER, fold, said_once
+from .frame0 import read_fpga
 from .output import (
     ERROR_STYLE,
     HEALTH_STYLES,
@@ -27,9 +31,9 @@ from .output import (
     text,
 )
 from .overview import GroupView, Overview, encoded, overview, services_words
-from .picture import read_picture
 from .rows import Row, is_wrong
-from .session import ACCOUNT, AS_JSON, shown_of, with_client
+from .session import ACCOUNT, AS_JSON, with_client
+from .targets import ANY_TARGETS, shown_of
 from .watch.keys import View
 from .watch.main import watch
 
@@ -49,7 +53,7 @@ class Detail(StrEnum):
 
 
 @click.command()
-@click.argument("words", metavar="[TARGET]...", nargs=-1)
+@ANY_TARGETS
 @click.option(
     "--all", "detail", flag_value=Detail.ALL, type=Detail, help="A row for every node, in large groups too."
 )
@@ -76,17 +80,22 @@ def status(
             raise click.UsageError("--check is for one look, not for --watch")
         view = View(wrong=detail is Detail.WRONG, folded=detail is not Detail.ALL)
         raise SystemExit(watch(words, view, as_json=as_json, account=account, away=UNWELL))
-    picture = with_client(read_picture, account=account, away=UNWELL)
-    found = overview(picture, shown_of(words, picture), datetime.now(UTC))
+    now = datetime.now(UTC)
+    picture, fpga, eop = with_client(_read, account=account, away=UNWELL)
+    found = overview(picture, shown_of(words, picture), now, fpga=fpga, eop=eop)
     if as_json:
         click.echo(encoded(picture, found))
     else:
-        show(blocks_of(found, detail or Detail.FOLDED))
+        show(blocks_of(found, detail or Detail.FOLDED, now=now))
     if check and found.health is Health.ERROR:
         raise SystemExit(UNWELL)
 
 
-def blocks_of(view: Overview, detail: Detail) -> Iterator[RenderableType]:
+async def _read(client: Client) -> tuple[Picture, FpgaStatus | None, EopStatus | None]:
+    return await read_picture(client), await read_fpga(client), await read_eop(client)
+
+
+def blocks_of(view: Overview, detail: Detail, *, now: datetime) -> Iterator[RenderableType]:
     """Yield what is printed, from top to bottom."""
     for problem in view.problems:
         style = HEALTH_STYLES[problem.health]
@@ -94,6 +103,10 @@ def blocks_of(view: Overview, detail: Detail) -> Iterator[RenderableType]:
     yield labelled(Text("online", "green"), _services(view.services))
     if view.stopped:
         yield labelled(Text("offline"), _services(view.stopped))
+    if view.fpga:
+        yield labelled(Text(f"{Service.FPGA:<6}"), view.fpga.words(now))
+    if view.eop and view.eop.is_of_concern:
+        yield labelled(Text(f"{Service.EOP:<6}"), view.eop.words(now))
     columns = _name_columns(view)
     for group in view.groups:
         rows = _rows(group, detail)

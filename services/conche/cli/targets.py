@@ -1,146 +1,79 @@
-"""Which nodes are meant by what an operator types: a node, a group, a pattern, or all."""
+"""TARGETs on the command line: what they mean, and what can be typed there."""
 
-import difflib
-import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Final
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
+import click
+from click.shell_completion import CompletionItem
+
+from conche.client import Conche, ConcheError, Picture
+from conche.client.targets import Groups, Targets, TargetUnknown, resolve
+from conche.client.words import natural
 from conche.contract import ALL
 
-from .output import natural
+from .output import Trouble
+from .session import NOT_SENT
 
-NEAR_NAMES: Final = 3
-"""Names that are suggested for one that there is not."""
+ValueT = TypeVar("ValueT")
 
-LISTED_GROUPS: Final = 10
-"""Groups that are listed where nothing is near."""
-
-_ALL_OF_THEM: Final = "*"
-_FILE_ENDINGS: Final = (".yaml", ".yml", ".j2")
+PATIENCE_S: Final = 1.5
+"""How long somebody who pressed Tab waits for names [s]; a guess."""
 
 
-class TargetUnknown(Exception):
-    """Nothing in the registry is called so; the words name what is near."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What was chosen in one group.
-
-    Parameters
-    ----------
-    nodes
-        Names, in natural order.
-    whole
-        Whether the group itself was named, so that one command goes to all of it.
-    """
-
-    nodes: tuple[str, ...]
-    whole: bool
-
-
-Groups = Mapping[str, Collection[str]]
-"""Names of nodes, by group."""
-
-Targets = dict[str, Chosen]
-"""What was chosen, by group."""
-
-
-def resolve(words: Sequence[str], groups: Groups, *, error: str | None = None) -> Targets:
-    """Return the nodes that words name.
-
-    Parameters
-    ----------
-    words
-        Each ``group/node``, ``group``, ``all``, or a pattern such as ``cx/*`` or ``cx/cx1?``.
-    groups
-        The nodes that there are.
-    error
-        What is wrong with the registry, if anything: why a name may be missing.
+def shown_of(words: tuple[str, ...], picture: Picture) -> Targets:
+    """Return the nodes that are shown: those of the registry, and those of which something is left.
 
     Raises
     ------
-    TargetUnknown
+    Trouble
         A word names nothing.
     """
-    nodes: dict[str, set[str]] = {}
-    whole: set[str] = set()
-    for word in words:
-        group_pattern, node_pattern = _patterns(word)
-        found = _matching(groups, group_pattern, node_pattern)
-        if not found:
-            why = f" (the registry has an error: {error})" if error else ""
-            raise TargetUnknown(_unknown(word, groups) + why)
-        for group, names in found.items():
-            nodes.setdefault(group, set()).update(names)
-        if node_pattern == _ALL_OF_THEM:
-            whole |= found.keys()
-    return {
-        group: Chosen(tuple(sorted(names, key=natural)), group in whole)
-        for group, names in sorted(nodes.items(), key=lambda item: natural(item[0]))
-    }
+    groups = picture.groups()
+    if not words and not any(groups.values()):
+        return {}
+    error = picture.registry.error if picture.registry else "there is none"
+    try:
+        return resolve(words or (ALL,), groups, error=error)
+    except TargetUnknown as unknown:
+        raise Trouble(str(unknown), exit_code=NOT_SENT) from None
 
 
-def still_there(words: Sequence[str], groups: Groups) -> Targets:
-    """Return the nodes that words name by now; a word that names nothing any more, or not yet, is passed over.
-
-    Parameters
-    ----------
-    words
-        As in `resolve`; none for all.
-    groups
-        The nodes that there are.
-    """
-    live = [word for word in words or (ALL,) if _matching(groups, *_patterns(word))]
-    return resolve(live, groups) if live else {}
+def complete_target(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the nodes and groups that begin so; nothing where the broker does not tell them at once."""
+    groups = at_once(_groups, account=ctx.params.get("account")) or {}
+    return [CompletionItem(word) for word in candidates(groups, incomplete)]
 
 
-def _patterns(word: str) -> tuple[str, str]:
-    group, _, node = word.strip("/").partition("/")
-    return (_ALL_OF_THEM if group == ALL else group), (_ALL_OF_THEM if node in (ALL, "") else node)
+def candidates(groups: Groups, incomplete: str) -> list[str]:
+    """Return what can be typed: groups at first, and the nodes of one where there is only that, or a slash."""
+    names = sorted((group for group, nodes in groups.items() if nodes), key=natural)
+    found = [name for name in names if name.startswith(incomplete)]
+    if "/" in incomplete or len(found) == 1:
+        nodes = [f"{group}/{node}" for group in names for node in sorted(groups[group], key=natural)]
+        found += [node for node in nodes if node.startswith(incomplete)]
+    return [*found, *([ALL] if names and ALL.startswith(incomplete) else [])]
 
 
-def _matching(groups: Groups, group_pattern: str, node_pattern: str) -> dict[str, list[str]]:
-    found = {
-        group: [name for name in members if fnmatchcase(name, node_pattern)]
-        for group, members in groups.items()
-        if fnmatchcase(group, group_pattern)
-    }
-    return {group: names for group, names in found.items() if names}
+async def _groups(telescope: Conche) -> Groups:
+    registry = (await telescope.picture(statuses=False)).registry
+    return registry.groups if registry else {}
 
 
-def _unknown(word: str, groups: Groups) -> str:
-    keys = [f"{group}/{name}" for group, members in groups.items() for name in members]
-    if not keys:
-        return f"nothing is called {word!r}: there are no nodes yet"
-    if word in groups:
-        return f"the group {word!r} has no nodes"
-    problem = f"there is no {'node' if '/' in word else 'group'} {word!r}"
-    if set(word) & set("*?["):
-        problem = f"no node fits {word!r}"
-    near = _near(word, keys, groups)
-    hint = f"did you mean {', '.join(near)}?" if near else _listed(groups)
-    return f"{problem}; {hint}{_quoting(word)}"
+def at_once(work: Callable[[Conche], Awaitable[ValueT]], *, account: str | None) -> ValueT | None:
+    """Return what is asked for, or None where it does not come at once."""
+
+    async def asked() -> ValueT:
+        async with asyncio.timeout(PATIENCE_S), Conche(account=account) as telescope:
+            return await work(telescope)
+
+    try:
+        return asyncio.run(asked())
+    except (ConcheError, TimeoutError):
+        return None
 
 
-def _near(word: str, keys: Collection[str], groups: Iterable[str]) -> list[str]:
-    if "/" not in word:
-        bare = [key for key in keys if key.partition("/")[2] == word]
-        if bare:
-            return bare[:NEAR_NAMES]
-    candidates = [*keys, *(() if "/" in word else groups)]
-    return difflib.get_close_matches(word, candidates, n=NEAR_NAMES, cutoff=0.6)
-
-
-def _listed(groups: Groups) -> str:
-    names = sorted(groups, key=natural)
-    more = f" and {len(names) - LISTED_GROUPS} more" if len(names) > LISTED_GROUPS else ""
-    return f"the group{'s are' if len(names) > 1 else ' is'} {', '.join(names[:LISTED_GROUPS])}{more}"
-
-
-def _quoting(word: str) -> str:
-    """Tell of the quotes where a shell seems to have put the names of files for a pattern."""
-    expanded = word.endswith(_FILE_ENDINGS) or os.path.lexists(word)
-    return "; put patterns in quotes: 'cx/*'" if expanded else ""
+TARGETS = click.argument(
+    "words", metavar="TARGET...", nargs=-1, required=True, shell_complete=complete_target
+)
+ANY_TARGETS = click.argument("words", metavar="[TARGET]...", nargs=-1, shell_complete=complete_target)

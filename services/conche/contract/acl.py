@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 
 from .catalogue import COMMAND, MESSAGES, PER_SERVICE, SENDER, Service, owned_by
-from .roles import ACTIONS_OF, Role, check_account
+from .roles import ACTIONS_OF, SENT_BY, Role, check_account
 
 _HEAD = """\
 # Generated from the contract: the shipped one by `conche contract write` (a test compares), that of
 # a broker by `conche up` and `conche users`, with the lines of the people in its accounts.json.
 # Do not edit.
 #
-# One writer per topic: each service's account writes the topics that it owns and no others.
+# One writer per topic: each service's account writes the topics that it owns and no others; one that
+# sends commands writes them under its own name, an action a line.
 # People and scripts: everybody with an account may read every state and event, and the replies to
 # his own commands. Which commands he may write follows from his role, an action a line.
 # `conche users add NAME --role viewer|operator|engineer|admin` makes an account; the shipped list
@@ -59,6 +60,8 @@ def _service(root: str, service: Service) -> Iterator[str]:
     for message in MESSAGES:
         if message.readers is not None and service in message.readers:
             yield f"topic read {root}/{message.filter()}"
+    for action in sorted(SENT_BY.get(service, ())):
+        yield f"topic write {root}/{COMMAND.filter(user=service, action=action)}"
 
 
 def _person(root: str, name: str, role: Role) -> Iterator[str]:

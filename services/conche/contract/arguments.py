@@ -12,10 +12,20 @@ from .payloads import Payload, Time
 
 CommandId = Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")]
 JsonObject = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
-FileName = Annotated[str, Meta(description="in the config directory, such as cx/cx27.yaml", min_length=1)]
-CommitName = Annotated[
-    str, Meta(description="a git revision, such as the first digits of a commit", min_length=1)
+FileName = Annotated[
+    str, Meta(description="in the config directory, such as cx/cx27.yaml", min_length=1, max_length=4096)
 ]
+CommitName = Annotated[
+    str,
+    Meta(description="a git revision, such as the first digits of a commit", min_length=1, max_length=200),
+]
+PlanName = Annotated[str, Meta(max_length=200)]
+PersonName = Annotated[str, Meta(max_length=64)]
+Reason = Annotated[str, Meta(max_length=1000)]
+PathBelow = Annotated[str, Meta(max_length=4096)]
+Target = Annotated[str, Meta(max_length=512)]
+EntryNumber = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""As SQLite can count."""
 
 
 def _no_arguments() -> Raw:
@@ -26,8 +36,10 @@ class Arguments(Payload, frozen=True, kw_only=True):
     """Fields that every command may carry beside its own."""
 
     id: Annotated[CommandId | None, Meta(description="repeat it until it is answered")] = None
-    user: Annotated[str | None, Meta(description="the person for whom the account acts")] = None
-    reason: str | None = None
+    user: Annotated[PersonName | None, Meta(description="the person for whom the account acts")] = None
+    reason: Annotated[
+        Reason | None, Meta(description="in words; of control characters newline and tab only")
+    ] = None
     expires_at: Time | None = None
 
 
@@ -68,7 +80,7 @@ class Edit(Arguments, frozen=True, kw_only=True):
         ),
     ] = None
     plan: Annotated[
-        str | None,
+        PlanName | None,
         Meta(description="the plan that this carries out: refused where the world has moved since"),
     ] = None
 
@@ -86,7 +98,9 @@ class BaseConfig(Edit, frozen=True, kw_only=True):
 class UpdatableConfig(Edit, frozen=True, kw_only=True):
     """Replace the stored values of one updatable block: all of its keys, of the same kinds."""
 
-    endpoint: Annotated[str, Meta(description="path of the block, such as gains/coeffs", min_length=1)]
+    endpoint: Annotated[
+        str, Meta(description="path of the block, such as gains/coeffs", min_length=1, max_length=1000)
+    ]
     values: dict[str, Any]
     force: Annotated[bool, Meta(description="whether values may be sent that a kotekan has refused")] = False
 
@@ -94,10 +108,10 @@ class UpdatableConfig(Edit, frozen=True, kw_only=True):
 class NodeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A node as ``nodes.yaml`` has it; what is left out stays as it stands there, null removes it."""
 
-    host: str | UnsetType | None = UNSET
+    host: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
     port: int | UnsetType | None = UNSET
     started: bool | UnsetType | None = UNSET
-    config: str | UnsetType | None = UNSET
+    config: Annotated[str, Meta(max_length=4096)] | UnsetType | None = UNSET
     vars: dict[str, Any] | UnsetType | None = UNSET
 
 
@@ -108,7 +122,7 @@ class SetNodes(Edit, frozen=True, kw_only=True):
 
 
 class SetFiles(Edit, frozen=True, kw_only=True):
-    """Write files of the config directory, all or none of them."""
+    """Write files of the config directory, all or none of them; set_directory takes ``nodes.yaml`` too."""
 
     files: Annotated[
         dict[FileName, str | None], Meta(description="name to new content; null removes it", min_length=1)
@@ -116,11 +130,15 @@ class SetFiles(Edit, frozen=True, kw_only=True):
 
 
 class Rollback(Edit, frozen=True, kw_only=True):
-    """Bring files of the config directory back to what they were at a commit; a new commit of its own."""
+    """Bring files of the config directory back to what they were at a commit; a new commit of its own.
+
+    rollback leaves ``nodes.yaml`` as it is, rollback_directory does not.
+    """
 
     commit: CommitName
     paths: Annotated[
-        list[str], Meta(description="only these files, or what lies below them; none for all")
+        list[FileName],
+        Meta(description="only these files, or what lies below them; none for all", max_length=1000),
     ] = field(default_factory=list)
 
 
@@ -132,6 +150,10 @@ class EditAction(StrEnum):
     SET_NODES = "set_nodes"
     SET_FILES = "set_files"
     ROLLBACK = "rollback"
+    SET_DIRECTORY = "set_directory"
+    """Like set_files, ``nodes.yaml`` too."""
+    ROLLBACK_DIRECTORY = "rollback_directory"
+    """Like rollback, ``nodes.yaml`` too."""
 
 
 class Plan(Arguments, frozen=True, kw_only=True):
@@ -146,9 +168,9 @@ class Plan(Arguments, frozen=True, kw_only=True):
 class Log(Arguments, frozen=True, kw_only=True):
     """List the commits of the config directory, the newest first."""
 
-    path: Annotated[str | None, Meta(description="only those that changed this file, or anything below")] = (
-        None
-    )
+    path: Annotated[
+        PathBelow | None, Meta(description="only those that changed this file, or anything below")
+    ] = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 20
 
 
@@ -167,27 +189,39 @@ class ReadFiles(Arguments, frozen=True, kw_only=True):
     )
 
 
+class RunEop(Arguments, frozen=True, kw_only=True):
+    """Build the Earth-orientation table now, and have it pushed to every node that it concerns."""
+
+    dry_run: Annotated[bool, Meta(description="whether to say only what would be pushed")] = False
+
+
 class Events(Arguments, frozen=True, kw_only=True):
     """Read the journal, the newest first; with ``after``, the oldest first."""
 
-    group: str | None = None
-    node: Annotated[str | None, Meta(description="with what concerned its whole group")] = None
+    group: Target | None = None
+    node: Annotated[Target | None, Meta(description="with what concerned its whole group")] = None
     targets: Annotated[
-        list[str],
+        list[Target],
         Meta(
             description="only these: cx/cx27, cx for a whole group, or patterns such as cx/cx1?; none for all",
             max_length=100,
         ),
     ] = field(default_factory=list)
-    kinds: Annotated[list[str], Meta(description="only these kinds; none for all")] = field(
-        default_factory=list
-    )
+    kinds: Annotated[
+        list[Annotated[str, Meta(max_length=64)]],
+        Meta(description="only these kinds; none for all", max_length=100),
+    ] = field(default_factory=list)
     since: Time | None = None
-    before: Annotated[int | None, Meta(description="only entries with a smaller number")] = None
+    before: Annotated[EntryNumber | None, Meta(description="only entries with a smaller number")] = None
     after: Annotated[
-        int | None, Meta(description="only entries with a larger number, and the oldest of them first")
+        EntryNumber | None,
+        Meta(description="only entries with a larger number, and the oldest of them first"),
     ] = None
     limit: Annotated[
         int,
         Meta(ge=1, le=1000, description="fewer come where they are long: none means that there are no more"),
     ] = 100
+
+
+class Refresh(Arguments, frozen=True, kw_only=True):
+    """Ask the FPGA master now, instead of when its turn comes."""

@@ -13,7 +13,9 @@ from typing import Final, Generic, TypeVar
 
 from . import arguments as a
 from . import payloads as p
+from .earth import EopStatus
 from .events import Event
+from .instrument import FpgaStatus
 from .replies import Reply
 
 PayloadT_co = TypeVar("PayloadT_co", bound=p.Payload, covariant=True)
@@ -29,9 +31,11 @@ class Service(StrEnum):
     POLLER = "poller"
     SYNC = "sync"
     JOURNAL = "journal"
+    FPGA = "fpga"
+    EOP = "eop"
 
 
-COMMANDED: Final = (Service.RENDERER, Service.SYNC, Service.JOURNAL)
+COMMANDED: Final = (Service.RENDERER, Service.SYNC, Service.JOURNAL, Service.FPGA, Service.EOP)
 """Services that take commands."""
 
 
@@ -134,6 +138,14 @@ GROUP_SUMMARY: Final = Message(
     "GroupSummary", "summary/{group}", p.GroupSummary, Delivery.STATE, (Service.SYNC,), None,
     "A group in one line.",
 )  # fmt: skip
+FPGA: Final = Message(
+    "Fpga", "fpga", FpgaStatus, Delivery.STATE, (Service.FPGA,), None,
+    "The FPGA master's health and timing.",
+)  # fmt: skip
+EOP: Final = Message(
+    "Eop", "eop", EopStatus, Delivery.STATE, (Service.EOP,), None,
+    "The Earth-orientation table, who has it, and how good it is.",
+)  # fmt: skip
 SERVICE: Final = Message(
     "Service", "service/{service}", p.ServiceBirth, Delivery.STATE, tuple(Service), None,
     "Birth and last will of a service of which there is one.",
@@ -169,8 +181,8 @@ EVENT: Final = Message(
 )  # fmt: skip
 
 MESSAGES: Final[tuple[Message[p.Payload], ...]] = (
-    REGISTRY, NODE_DESIRED, NODE_OBSERVED, SWEEP, NODE_STATUS, GROUP_SUMMARY, SERVICE, SERVICE_INSTANCE,
-    SERVICE_BEAT, SERVICE_MARK, CLIENT_MARK, COMMAND, REPLY, EVENT,
+    REGISTRY, NODE_DESIRED, NODE_OBSERVED, SWEEP, NODE_STATUS, GROUP_SUMMARY, FPGA, EOP, SERVICE,
+    SERVICE_INSTANCE, SERVICE_BEAT, SERVICE_MARK, CLIENT_MARK, COMMAND, REPLY, EVENT,
 )  # fmt: skip
 
 BIRTHS: Final = (SERVICE, SERVICE_INSTANCE)
@@ -202,12 +214,16 @@ SERVICE_ACTIONS: Final[Mapping[Service, Actions]] = {
     Service.RENDERER: {
         "set_files": a.SetFiles,
         "rollback": a.Rollback,
+        "set_directory": a.SetFiles,
+        "rollback_directory": a.Rollback,
         "plan": a.Plan,
         "log": a.Log,
         "show": a.Show,
         "read_files": a.ReadFiles,
     },
     Service.JOURNAL: {"events": a.Events},
+    Service.FPGA: {"refresh": a.Refresh},
+    Service.EOP: {"run": a.RunEop},
 }
 """Actions of a service as such: its name stands in the place of the node, and '-' in that of the group."""
 
@@ -217,6 +233,8 @@ EDIT_ACTIONS: Final[Mapping[a.EditAction, type[a.Edit]]] = {
     a.EditAction.SET_NODES: a.SetNodes,
     a.EditAction.SET_FILES: a.SetFiles,
     a.EditAction.ROLLBACK: a.Rollback,
+    a.EditAction.SET_DIRECTORY: a.SetFiles,
+    a.EditAction.ROLLBACK_DIRECTORY: a.Rollback,
 }
 """Actions that change the config directory."""
 

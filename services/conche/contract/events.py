@@ -31,8 +31,12 @@ class EventKind(StrEnum):
     """What a node should run changed, or can't be told any more."""
     EPOCH = "epoch"
     """A node entered a new epoch."""
+    EOP = "eop"
+    """A run of the Earth-orientation service: what was pushed to whom."""
     SERVICE = "service"
     """A service came or went."""
+    FPGA = "fpga"
+    """The FPGA master's state changed, or frame0."""
 
 
 class Event(Payload, frozen=True, kw_only=True, omit_defaults=True):

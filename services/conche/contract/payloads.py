@@ -45,7 +45,13 @@ class ServiceBirth(Payload, frozen=True, kw_only=True):
     since: Time
     version: str = ""
     host: str = ""
-    dropped: Annotated[int, Meta(ge=0, description="messages that found the inbox full, since its start")] = 0
+    dropped: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="messages that found the inbox full, and events too large to be told, since its start",
+        ),
+    ] = 0
     invalid: Annotated[
         int, Meta(ge=0, description="messages that were not what the contract says, since its start")
     ] = 0
@@ -197,6 +203,16 @@ class PushKind(StrEnum):
     UPDATE = "update"
     HEAL = "heal"
     """Started with what last ran well, because what is desired is rejected or held."""
+
+
+class Outcome(StrEnum):
+    """How a command ended for one node."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    HELD = "held"
+    SKIPPED = "skipped"
 
 
 class LastPush(Payload, frozen=True, kw_only=True):

@@ -6,22 +6,14 @@ from typing import Annotated
 from msgspec import Meta, Raw, field
 
 from .arguments import EditAction, FileName
+from .earth import EopStatus
 from .events import JournalEntry
-from .payloads import NULL, Hash, JsonObjectOrNull, Payload, Reach, Time
+from .instrument import FpgaStatus
+from .payloads import NULL, Hash, JsonObjectOrNull, Outcome, Payload, Reach, Time
 
 
 def _null() -> Raw:
     return NULL
-
-
-class Outcome(StrEnum):
-    """How a command ended for one node."""
-
-    OK = "ok"
-    FAILED = "failed"
-    UNREACHABLE = "unreachable"
-    HELD = "held"
-    SKIPPED = "skipped"
 
 
 class Inspection(Payload, frozen=True, kw_only=True):
@@ -136,3 +128,7 @@ class Reply(Payload, frozen=True, kw_only=True):
         field(default_factory=dict)
     )
     events: list[JournalEntry] = field(default_factory=list)
+    fpga: Annotated[FpgaStatus | None, Meta(description="as it was read for a refresh")] = None
+    eop: Annotated[
+        EopStatus | None, Meta(description="of a run: as it is after it, or, where it was dry, would be")
+    ] = None

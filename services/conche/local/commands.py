@@ -126,6 +126,7 @@ def _tell(order: Order, home: Home, prepared: Prepared, lacking: list[Lack], *, 
         nodes=prepared.nodes,
         sim_control_port=order.sim_control_port if order.rehearse else None,
         sim_ports=prepared.sim_ports,
+        fpga_url=prepared.fpga_url,
         detached=detach,
     )
     _echo(screen(picture))

@@ -93,6 +93,10 @@ class Home:
         """Return the journal's database, which outlives the stack: a rehearsal has one of its own."""
         return self.path / "journal" / ("rehearsal.db" if rehearsal else "journal.db")
 
+    def eop(self, *, rehearsal: bool) -> Path:
+        """Return the Earth-orientation table that was pushed last; a rehearsal has one of its own, as above."""
+        return self.path / "eop" / ("rehearsal.json" if rehearsal else "eop.json")
+
     @property
     def log(self) -> Path:
         """A log for each program."""

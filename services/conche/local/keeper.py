@@ -18,7 +18,7 @@ from conche.runtime import set_up_logging
 
 from .home import Home
 from .ports import LOCALHOST, is_free
-from .rehearsal import Simulation, extend, read, write
+from .rehearsal import Simulation, extend, read, read_fpga_port, write
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Keeper:
         self._control_port = control_port
         self._files = Files(home.configs)
         self._simulation = read(home.sim)
+        self._fpga_port = read_fpga_port(home.sim)
 
     def run(self) -> None:
         """Look again and again."""
@@ -71,12 +72,12 @@ class Keeper:
         return True
 
     def _extend(self, nodes: Nodes) -> None:
-        taken = [node.port for node in self._simulation.values()]
-        ports = (port for port in itertools.count(max(taken, default=0) + 1) if is_free(port))
+        taken = [self._fpga_port, *(node.port for node in self._simulation.values())]
+        ports = (port for port in itertools.count(max(taken) + 1) if is_free(port))
         extended: Simulation = extend(self._simulation, nodes, ports)
         if extended != self._simulation:
             self._simulation = extended
-            write(extended, self._home.sim)
+            write(extended, self._home.sim, fpga_port=self._fpga_port)
 
     def _order(self, method: str, path: str, value: Any = None) -> Any:
         connection = http.client.HTTPConnection(LOCALHOST, self._control_port, timeout=TIMEOUT_S)

@@ -77,6 +77,11 @@ class Prepared:
     nodes: Nodes
     sim_ports: range
 
+    @property
+    def fpga_url(self) -> str | None:
+        """Where the FPGA master is, simulated or real; None where there is none."""
+        return self.settings.fpga.url
+
 
 def prepare(order: Order, home: Home) -> Prepared:
     """Check what can be checked, then write everything; nothing is written where a check fails.
@@ -101,11 +106,13 @@ def prepare(order: Order, home: Home) -> Prepared:
     _refresh_broker(order, home, root=theirs.broker.root)
     if order.rehearse:
         rehearsal.copy(order.source, home.configs, without=home.path)
-        rehearsal.write(rehearsal.extend({}, nodes, iter(sim_ports)), home.sim)
-    write_atomic(home.settings, _yaml(settings_for(theirs, order, home)))
+        simulation = rehearsal.extend({}, nodes, iter(sim_ports))
+        rehearsal.write(simulation, home.sim, fpga_port=sim_ports.stop)
+    write_atomic(home.settings, _yaml(settings_for(theirs, order, home, fpga_port=sim_ports.stop)))
     shutil.rmtree(home.run, ignore_errors=True)
     home.run.mkdir()
-    return Prepared(_read_settings(home.settings, environment(home.path, os.environ)), nodes, sim_ports)
+    outer = environment(home.path, os.environ, rehearses=order.rehearse)
+    return Prepared(_read_settings(home.settings, outer), nodes, sim_ports)
 
 
 def check_tools() -> None:
@@ -124,7 +131,7 @@ def check_tools() -> None:
         raise click.ClickException(f"not installed: {', '.join(missing)}; sudo apt-get install {packages}")
 
 
-def settings_for(theirs: Settings, order: Order, home: Home) -> Settings:
+def settings_for(theirs: Settings, order: Order, home: Home, *, fpga_port: int) -> Settings:
     """Return the user's settings with what only `up` can know.
 
     Parameters
@@ -133,6 +140,8 @@ def settings_for(theirs: Settings, order: Order, home: Home) -> Settings:
         As the user's file has them, or the defaults.
     order, home
         What was asked for, and where.
+    fpga_port
+        Of the simulated FPGA master, in a rehearsal.
     """
     replace = msgspec.structs.replace
     broker = replace(
@@ -144,8 +153,9 @@ def settings_for(theirs: Settings, order: Order, home: Home) -> Settings:
         password=None,
         password_file=None,
     )
-    kotekan, configs = theirs.kotekan, order.source
+    kotekan, configs, fpga = theirs.kotekan, order.source, theirs.fpga
     if order.rehearse:
+        fpga = replace(fpga, url=f"http://{LOCALHOST}:{fpga_port}", ca_file=None)
         kotekan, configs = replace(kotekan, addresses=home.sim / rehearsal.ADDRESSES), home.configs
     return replace(
         theirs,
@@ -154,6 +164,8 @@ def settings_for(theirs: Settings, order: Order, home: Home) -> Settings:
         renderer=replace(theirs.renderer, configs=configs, run_dir=home.run),
         sync=replace(theirs.sync, run_dir=home.run),
         journal=replace(theirs.journal, database=home.journal(rehearsal=order.rehearse)),
+        eop=replace(theirs.eop, state_file=home.eop(rehearsal=order.rehearse)),
+        fpga=fpga,
     )
 
 
@@ -169,7 +181,8 @@ def _wanted(order: Order, sim_ports: range) -> list[Wanted]:
     if order.rehearse:
         control = order.sim_control_port
         wanted.append(Wanted(range(control, control + 1), "simulator's control", "--sim-control-port"))
-        wanted.append(Wanted(sim_ports, "simulated nodes", "--sim-port"))
+        with_fpga = range(sim_ports.start, sim_ports.stop + 1)
+        wanted.append(Wanted(with_fpga, "simulated nodes and FPGA master", "--sim-port"))
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""A rehearsal: a copy of a config directory, and a simulated node for each of its registry.
+"""A rehearsal: a copy of a config directory, a simulated node for each of its registry, and an FPGA master.
 
 The copy keeps the real addresses, which templates see; a file maps each to the simulated node that stands in.
 """
@@ -64,12 +64,12 @@ def extend(simulation: Simulation, nodes: Iterable[Node], ports: Iterator[int]) 
     return extended
 
 
-def write(simulation: Simulation, folder: Path) -> None:
+def write(simulation: Simulation, folder: Path, *, fpga_port: int) -> None:
     """Write the files for simulator and services; a simulator that is started later has the new nodes from here."""
     folder.mkdir(exist_ok=True)
     nodes = {node.name: {"host": LOCALHOST, "port": node.port} for node in simulation.values()}
     addresses = {address: f"{LOCALHOST}:{node.port}" for address, node in simulation.items()}
-    _write_json(folder / MAP, {"nodes": nodes})
+    _write_json(folder / MAP, {"nodes": nodes, "fpga": {"host": LOCALHOST, "port": fpga_port}})
     _write_json(folder / ADDRESSES, addresses)
 
 
@@ -81,6 +81,12 @@ def read(folder: Path) -> Simulation:
         port = int(real.rpartition(":")[2])
         simulation[address] = SimNode(names[port], port)
     return simulation
+
+
+def read_fpga_port(folder: Path) -> int:
+    """Return where the simulated FPGA master listens."""
+    port: int = _read_json(folder / MAP)["fpga"]["port"]
+    return port
 
 
 def registry(configs: Path) -> Nodes:

@@ -35,6 +35,8 @@ class Picture:
         Of the simulated nodes.
     detached
         Whether `up` returns.
+    fpga_url
+        Of the FPGA master, simulated or real; None where there is none.
     """
 
     home: Home
@@ -44,6 +46,7 @@ class Picture:
     sim_control_port: int | None
     sim_ports: range
     detached: bool
+    fpga_url: str | None = None
 
     @property
     def configs(self) -> Path:
@@ -77,6 +80,9 @@ def _places(picture: Picture) -> Iterator[tuple[str, str]]:
         yield "configs", f"{shortened(picture.configs)}/"
         yield "", f"a copy of {shortened(picture.source)}, made fresh at each up"
         yield "nodes", f"{where}; control port {picture.sim_control_port}"
+    if picture.fpga_url:
+        kind = "real" if picture.sim_control_port is None else "simulated"
+        yield "fpga", f"{picture.fpga_url}, {kind}"
     started = programs(rehearsal=picture.sim_control_port is not None)
     yield "programs", ", ".join(program.name for program in started)
     yield "settings", shortened(picture.home.settings)

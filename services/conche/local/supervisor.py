@@ -72,6 +72,8 @@ PROGRAMS: Final = (
     Program("poller", "conche poller --config conche.yaml", births=("poller/{poller}",)),
     Program("sync", "conche sync --config conche.yaml", births=("sync/{group}",)),
     Program("journal", "conche journal --config conche.yaml", births=("journal",)),
+    Program("eop", "conche eop-service --config conche.yaml", births=("eop",)),
+    Program("fpga", "conche fpga-service --config conche.yaml", births=("fpga",)),
 )
 """Another service is one more line."""
 
@@ -161,7 +163,7 @@ def start(home: Home, *, sim_control_port: int | None, detach: bool) -> subproce
         return subprocess.Popen(
             command,
             cwd=home.path,
-            env=environment(home.path, os.environ),
+            env=environment(home.path, os.environ, rehearses=sim_control_port is not None),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -169,7 +171,7 @@ def start(home: Home, *, sim_control_port: int | None, detach: bool) -> subproce
         )
 
 
-def environment(home: Path, outer: Mapping[str, str]) -> dict[str, str]:
+def environment(home: Path, outer: Mapping[str, str], *, rehearses: bool) -> dict[str, str]:
     """Return the environment of every program.
 
     Parameters
@@ -178,13 +180,16 @@ def environment(home: Path, outer: Mapping[str, str]) -> dict[str, str]:
         Marks the processes of this stack.
     outer
         Environment of the caller; its settings hold except those that ``up`` has made itself.
+    rehearses
+        Whether nodes and FPGA master are simulated.
     """
-    inner = {name: value for name, value in outer.items() if not _is_made_here(name)}
+    made = _MADE_HERE | _SIMULATED if rehearses else _MADE_HERE
+    inner = {
+        name: value
+        for name, value in outer.items()
+        if name not in made and not name.startswith("CONCHE_BROKER__")
+    }
     return {**inner, MARK: str(home), HOME_VARIABLE: str(home), "PATH": PATH, "PYTHONUNBUFFERED": "1"}
-
-
-def _is_made_here(name: str) -> bool:
-    return name in _MADE_HERE or name.startswith("CONCHE_BROKER__")
 
 
 _MADE_HERE: Final = frozenset(
@@ -197,3 +202,5 @@ _MADE_HERE: Final = frozenset(
         "CONCHE_JOURNAL__DATABASE",
     }
 )
+_SIMULATED: Final = frozenset({"CONCHE_FPGA__URL", "CONCHE_FPGA__CA_FILE"})
+"""A rehearsal asks no real FPGA master."""

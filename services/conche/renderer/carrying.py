@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from conche.commands import Command, check_not_expired
 from conche.contract import (
@@ -29,18 +29,16 @@ from .editor import Editor
 from .edits import Edit, EditRefused
 from .forcing import Forced
 from .history import HistoryError
+from .known import Carried, KnownCommands, id_of, what_of
 from .nodes import Node
 from .orders import planned_edit
-from .outcomes import ANSWER_WITHIN_S, Sightings
+from .outcomes import ANSWER_WITHIN_S, Expectation, Sightings
 from .planning import plan, refusals
 from .problems import some_of
 from .trial import Trial, changed_by, check
 from .worklist import Worklist
 
 logger = logging.getLogger(__name__)
-
-KNOWN_COMMANDS: Final = 10_000
-"""Commits that are looked through for ids of commands at the start; a guess: years of changes."""
 
 
 class Carrying:
@@ -86,7 +84,7 @@ class Carrying:
         self._publish = publish
         self._answer = answer
         self._tell = tell
-        self._known: dict[str, str] = {}
+        self.known = KnownCommands(editor.history)
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
@@ -96,15 +94,17 @@ class Carrying:
 
     async def begin(self) -> None:
         """Finish what an earlier process left half done, and learn which commands were carried out."""
-        history = self._editor.history
         try:
             commit = await asyncio.to_thread(self._editor.recover)
             if commit is not None:
                 logger.warning(
                     "%s: was half done when the renderer ended, and is complete now", commit.subject
                 )
-            if history is not None:
-                self._known = await asyncio.to_thread(history.known_commands, at_most=KNOWN_COMMANDS)
+                self._tell(_note_of(commit), commit)
+        except HistoryError as error:
+            logger.warning("what was half done was taken back: %s", error)
+        try:
+            await asyncio.to_thread(self.known.read)
         except HistoryError as error:
             logger.warning("no history: %s", error)
 
@@ -116,12 +116,12 @@ class Carrying:
         CommandRefused, EditRefused, ChangeFailed, HistoryError
             Nothing was changed.
         """
+        if isinstance(command.arguments, Wish):
+            return await self._edit(command, command.arguments, targets)
         check_not_expired(command.arguments, datetime.now(UTC))
         match command.arguments:
             case Plan() as wish:
                 return await self._plan(command, wish, targets)
-            case Wish() as wish:
-                return await self._edit(command, wish, targets)
             case Log() | Show() | ReadFiles() as question:
                 return await asyncio.to_thread(self._read, command, question)
             case other:
@@ -131,13 +131,13 @@ class Carrying:
 
     async def _plan(self, command: Command, wish: Plan, targets: Sequence[Node]) -> Reply:
         edit = planned_edit(command, wish)
-        trial = await asyncio.to_thread(self._tried, edit, targets)
+        trial = await asyncio.to_thread(self._tried, edit, wish.action, targets)
         planned = await asyncio.to_thread(self._planned, trial)
         refused = [node.error for node in planned.nodes.values() if node.change is Change.REFUSED]
         return _reply(command, ok=not refused, plan=planned, results=_skipped(trial.edit))
 
-    def _tried(self, wish: Wish, targets: Sequence[Node]) -> Trial:
-        return self._editor.try_out(self._editor.edit_of(wish, targets))
+    def _tried(self, wish: Wish, action: EditAction, targets: Sequence[Node]) -> Trial:
+        return self._editor.try_out(self._editor.edit_of(wish, action, targets))
 
     def _planned(self, trial: Trial) -> Planned:
         return plan(
@@ -167,24 +167,48 @@ class Carrying:
     # --- changes
 
     async def _edit(self, command: Command, wish: Wish, targets: Sequence[Node]) -> Reply | None:
-        if (commit := self._known.get(_name_of(command))) is not None:
-            before = Edit(
-                action=EditAction(command.envelope.action), subject="", files={}, targets=tuple(targets)
-            )
-            self._await(command, before, commit=commit)
-            return None
-        trial = await asyncio.to_thread(self._tried, wish, targets)
+        carried = await asyncio.to_thread(self.known.find, command)
+        if carried is not None:
+            return await self._answer_again(command, carried, targets)
+        action = EditAction(command.envelope.action)
+        trial = await asyncio.to_thread(self._tried, wish, action, targets)
         await asyncio.to_thread(self._check, trial, wish)
         check_not_expired(command.arguments, datetime.now(UTC))
         commit = await self._write(command, trial) if trial.files else None
         if trial.edit.force and trial.edit.endpoint is not None:
             for node in trial.edit.targets:
-                self._forced.want(trial.after[node.key], trial.edit.endpoint, _name_of(command))
-        concerned = changed_by(trial, self._work)
+                self._forced.want(trial.after[node.key], trial.edit.endpoint, id_of(command.envelope))
+        concerned = {*changed_by(trial, self._work), *trial.targets} & trial.nodes.keys()
+        if action is EditAction.SET_NODES:  # whoever is concerned is in maintenance then
+            concerned = set()
+        rendered = [trial.after[key] for key in sorted(concerned)]
+        expected = self._sightings.expect(
+            {one.node.key: one.fingerprint.revision for one in rendered if one.fingerprint is not None}
+        )
         await self._publish(trial)
-        if trial.edit.action is EditAction.SET_NODES:  # whoever is concerned is in maintenance by now
-            concerned = []
-        self._await(command, trial.edit, commit=commit, more=concerned)
+        known = {one.node.key: _failed(one.error or "") for one in rendered if one.fingerprint is None}
+        self._await(command, expected, known=known | _skipped(trial.edit), commit=commit)
+        return None
+
+    async def _answer_again(
+        self, command: Command, carried: Carried, targets: Sequence[Node]
+    ) -> Reply | None:
+        """Answer a command that an earlier process carried out, or this one long ago, by what is so now."""
+        history = self._editor.history
+        changed = [] if history is None else await asyncio.to_thread(history.changed_since, carried.commit)
+        if changed:
+            words = (
+                f"was carried out before; {some_of(changed)} was changed by somebody since: nothing was done"
+            )
+            return _reply(command, ok=False, error=words, commit=carried.commit)
+        paths = () if history is None else (await asyncio.to_thread(history.find, carried.commit)).paths
+        nodes = {node.key for node in (*targets, *self._work.concerned(self._work.nodes(), paths))}
+        done = {key: self._work.done(key) for key in sorted(nodes)}
+        expected = self._sightings.expect({k: d.revision for k, d in done.items() if d and d.revision})
+        known = {
+            key: _failed((d.error if d else None) or "") for key, d in done.items() if not d or not d.revision
+        }
+        self._await(command, expected, known=known, commit=carried.commit)
         return None
 
     def _check(self, trial: Trial, wish: Wish) -> None:
@@ -202,7 +226,9 @@ class Carrying:
             )
 
     async def _write(self, command: Command, trial: Trial) -> str | None:
-        trailers = {"command_id": _name_of(command)} if command.envelope.id else {}
+        trailers = {"command": what_of(command.envelope)}
+        if command.envelope.id:
+            trailers["command_id"] = id_of(command.envelope)
         if command.via is not None:
             trailers["via"] = command.via
         note = Note(
@@ -215,47 +241,43 @@ class Carrying:
         self._tell(note, commit)
         if commit is None:
             return None
-        if command.envelope.id:
-            self._known[_name_of(command)] = commit.id
+        self.known.note(command, commit.id)
         return commit.id
 
     # --- outcomes
 
-    def _await(self, command: Command, edit: Edit, *, commit: str | None, more: Sequence[str] = ()) -> None:
-        keys = sorted({*more, *(node.key for node in edit.targets)})
+    def _await(
+        self, command: Command, expected: Expectation, *, known: Mapping[str, Result], commit: str | None
+    ) -> None:
         self._tasks.create_task(
-            self._answer_later(command, edit, keys, commit), name=f"answer {_name_of(command)}"
+            self._answer_later(command, expected, known, commit), name=f"answer {id_of(command.envelope)}"
         )
 
     async def _answer_later(
-        self, command: Command, edit: Edit, keys: Sequence[str], commit: str | None
+        self, command: Command, expected: Expectation, known: Mapping[str, Result], commit: str | None
     ) -> None:
         deadline = asyncio.get_running_loop().time() + ANSWER_WITHIN_S
-        found = await asyncio.gather(*(self._outcome(key, deadline) for key in keys))
-        results = dict(zip(keys, found, strict=True)) | _skipped(edit)
+        results = {**await expected.results(deadline=deadline), **known}
         fine = (Outcome.OK, Outcome.SKIPPED)
         self._answer(
             command,
             _reply(
                 command,
                 ok=all(result.outcome in fine for result in results.values()),
-                results=results,
+                results=dict(sorted(results.items())),
                 commit=commit,
-                warnings=[] if commit or edit.files else ["it was so already: nothing was written"],
+                warnings=[] if commit else ["it was so already, or no history is kept: there is no commit"],
             ),
         )
 
-    async def _outcome(self, key: str, deadline: float) -> Result:
-        done = self._work.done(key)
-        if done is None or done.revision is None:
-            error = done.error if done is not None else "left the registry"
-            return Result(ok=False, outcome=Outcome.FAILED, error=error)
-        return await self._sightings.outcome(key, done.revision, deadline=deadline)
+
+def _note_of(commit: Commit) -> Note:
+    trailers = {"command_id": commit.trailers["Command-Id"]} if "Command-Id" in commit.trailers else {}
+    return Note(author=commit.author, subject=commit.subject, reason=commit.reason, trailers=trailers)
 
 
-def _name_of(command: Command) -> str:
-    """Return by what a command is known in the history."""
-    return f"{command.envelope.user}/{command.envelope.id or ''}"
+def _failed(error: str) -> Result:
+    return Result(ok=False, outcome=Outcome.FAILED, error=error or "left the registry")
 
 
 def _skipped(edit: Edit) -> dict[str, Result]:

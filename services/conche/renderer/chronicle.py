@@ -76,7 +76,7 @@ class Chronicle:
                 user=note.author,
                 via=note.trailers.get("via"),
                 reason=note.reason or None,
-                command=note.trailers.get("command_id"),
+                command=note.trailers.get("command_id", "").partition("/")[2] or None,
                 commit=None if commit is None else commit.id,
             )
         )

@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack
 from typing import Final, Protocol
 
 from conche.bus import Incoming
+from conche.commands import Envelope
 from conche.contract import (
     NODE_OBSERVED,
     NODE_STATUS,
+    SERVICE,
     SERVICE_INSTANCE,
     Message,
     NodeStatus,
@@ -117,10 +119,11 @@ class CommandPlane:
             groups=groups,
             nodes=work.nodes,
             wake=wake,
-            absence=workers.absence,
+            workers=workers,
+            is_known=self._is_known,
             chronicle=self.chronicle,
         )
-        changes = ChangeSet(settings.configs, settings.run_dir)
+        changes = ChangeSet(settings.configs)
         self._editor = Editor(rendering=rendering, work=work, changes=changes, history=self.history)
         self._carrying = Carrying(
             self._editor,
@@ -135,6 +138,7 @@ class CommandPlane:
         self._sightings.ask(on_status=self._note_refusals, is_open=self._will_be_put_back)
         bus.subscribe(NODE_STATUS, self._sightings.on_status)
         bus.subscribe(SERVICE_INSTANCE, workers.on_birth, service=Service.SYNC)
+        bus.subscribe(SERVICE, workers.on_birth)
         bus.subscribe(NODE_OBSERVED, self._sightings.on_observed)
         bus.take_commands(FILTERS, self._orders.on_command, on_busy=self._orders.on_busy)
 
@@ -167,6 +171,9 @@ class CommandPlane:
     async def _take_edits(self) -> None:
         if self.keeper is not None:
             await self.keeper.take_edits()
+
+    def _is_known(self, envelope: Envelope) -> bool:
+        return self._carrying.known.knows(envelope)
 
     def files_changed(self) -> None:
         """Take that somebody, or conche, has changed files."""

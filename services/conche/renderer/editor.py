@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from conche.contract import (
     BaseConfig,
@@ -15,15 +16,18 @@ from conche.contract import (
 from conche.contract import Edit as Wish
 
 from . import edits
-from .changeset import ChangeFailed, ChangeSet, Note
+from .changeset import ChangeFailed, ChangeSet, Note, Record
 from .commits import Commit
 from .edits import Edit, EditRefused
-from .history import STORED_FOLDER, History, HistoryError, is_config_file
+from .history import History, HistoryError, is_config_file
 from .nodes import Node
 from .problems import ProblemError
 from .render import Rendering
 from .trial import Trial, try_out
 from .worklist import Worklist
+
+RECENT: Final = 100
+"""Commits among which the one of a change that was interrupted would stand."""
 
 
 class Editor:
@@ -49,7 +53,7 @@ class Editor:
         self._work = work
         self._changes = changes
 
-    def edit_of(self, wish: Wish, targets: Sequence[Node]) -> Edit:
+    def edit_of(self, wish: Wish, action: EditAction, targets: Sequence[Node]) -> Edit:
         """Return the files that a wish changes.
 
         Raises
@@ -65,9 +69,9 @@ class Editor:
             case SetNodes():
                 edit = edits.set_nodes(wish, rendering=self.rendering)
             case SetFiles():
-                edit = edits.set_files(wish)
+                edit = edits.set_files(wish, action)
             case Rollback():
-                edit = edits.rollback(wish, history=self.history)
+                edit = edits.rollback(wish, action, history=self.history)
             case _:
                 raise TypeError(f"no such edit: {wish}")
         if wish.started_from is not None:
@@ -149,9 +153,9 @@ class Editor:
         ChangeFailed
             Nothing was changed.
         """
-        self._changes.apply(trial.files, note)
+        record = self._changes.apply(trial.files, note, before=trial.before)
         try:
-            commit = self._commit(list(trial.files), note)
+            commit = self._commit(record)
         except HistoryError as error:
             self._changes.undo()
             raise ChangeFailed(f"nothing was changed: {error}") from None
@@ -166,35 +170,50 @@ class Editor:
         HistoryError
             It was taken back, because it can't be committed.
         """
-        found = self._changes.recover()
-        if found is None:
+        record = self._changes.recover()
+        if record is None:
             return None
+        commit = None
         try:
-            commit = self._commit(*found)
+            if self.history is None or not self.history.has_change(record.tag, at_most=RECENT):
+                commit = self._commit(record)
         except HistoryError:
             self._changes.undo()
             raise
         self._changes.finish()
         return commit
 
-    def _commit(self, names: list[str], note: Note) -> Commit | None:
+    def _commit(self, record: Record) -> Commit | None:
         if self.history is None:
             return None
+        note = record.note
         return self.history.commit(
-            names, author=note.author, subject=note.subject, reason=note.reason, **note.trailers
+            record.names,
+            author=note.author,
+            subject=note.subject,
+            reason=note.reason,
+            **note.trailers,
+            change=record.tag,
         )
 
 
 def _config_files(root: Path) -> Iterator[str]:
-    """Yield names from the top of the directory; what no config file can lie below is not looked through."""
+    """Yield the names of all config files.
+
+    Raises
+    ------
+    EditRefused
+        The directory can't be read.
+    """
 
     def refuse(error: OSError) -> None:
-        raise EditRefused(f"{error.filename}: can't be read: {error.strerror}") from None
+        raise EditRefused(f"the config directory can't be read: {error.strerror}")
 
-    for folder, inside, names in os.walk(root, onerror=refuse):
-        inside[:] = [name for name in inside if not name.startswith(".") or name == STORED_FOLDER]
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        if ".git" in folders:
+            folders.remove(".git")
         for name in names:
-            path = (Path(folder) / name).relative_to(root).as_posix()
+            path = os.path.relpath(os.path.join(folder, name), root)
             if is_config_file(path):
                 yield path
 

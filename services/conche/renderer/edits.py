@@ -20,6 +20,9 @@ from .nodesfile import NodesFileInvalid, rewrite
 from .problems import ProblemError, some_of
 from .render import SUFFIXES, Rendering, stored_file
 
+MAX_NAMED: Final = 10
+"""Endpoints that a refusal names."""
+
 MAX_FILE_CHARACTERS: Final = 8 * 1024 * 1024
 """Of one file; a guess, as in `files`."""
 
@@ -111,7 +114,7 @@ def updatable_config(wish: UpdatableConfig, targets: Sequence[Node], *, renderin
             skipped[node.key] = f"has no updatable block {endpoint}: nothing is stored for it"
     if not files:
         known = sorted({endpoint for blocks in found.values() for endpoint in blocks})
-        there = f"there are {some_of(known, at_most=10)}" if known else "there are none"
+        there = f"there are {some_of(known, at_most=MAX_NAMED)}" if known else "there are none"
         raise EditRefused(f"{_named(targets)} has no updatable block {endpoint!r}; {there}")
     concerned = tuple(node for node in targets if node.key not in skipped)
     return Edit(
@@ -183,8 +186,8 @@ def _counted(groups: Mapping[str, Mapping[str, NodeEntry]]) -> str:
     return f"{sum(map(len, groups.values()))} nodes in {len(groups)} groups"
 
 
-def set_files(wish: SetFiles) -> Edit:
-    """Return files as they were given.
+def set_files(wish: SetFiles, action: EditAction) -> Edit:
+    """Return files as they were given; ``nodes.yaml`` among them only where the action is for those who may.
 
     Raises
     ------
@@ -192,14 +195,16 @@ def set_files(wish: SetFiles) -> Edit:
         A name that is none of a file of a config directory.
     """
     for name in wish.files:
-        check_name(name)
+        check_name(name, nodes_too=action is EditAction.SET_DIRECTORY)
+        if any(other.startswith(f"{name}/") for other in wish.files):
+            raise EditRefused(f"{name!r} is a file and a folder in one")
     files = {
         name: None if text is None else _encoded(text, name) for name, text in sorted(wish.files.items())
     }
-    return Edit(action=EditAction.SET_FILES, subject=f"Set {some_of(files)}", files=files)
+    return Edit(action=action, subject=f"Set {some_of(files)}", files=files)
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, *, nodes_too: bool = True) -> None:
     """Refuse a name that is none of a file of a config directory.
 
     Raises
@@ -208,6 +213,10 @@ def check_name(name: str) -> None:
         Says how such names look.
     """
     path = PurePosixPath(name)
+    if name == NODES_FILE and not nodes_too:
+        raise EditRefused(
+            f"{NODES_FILE} takes the role admin: set_nodes, set_directory or rollback_directory"
+        )
     inside = not path.is_absolute() and ".." not in path.parts and str(path) == name
     if not inside or "\\" in name or "\0" in name or not is_config_file(name):
         raise EditRefused(
@@ -216,8 +225,8 @@ def check_name(name: str) -> None:
         )
 
 
-def rollback(wish: Rollback, *, history: History | None) -> Edit:
-    """Return files as they were at a commit.
+def rollback(wish: Rollback, action: EditAction, *, history: History | None) -> Edit:
+    """Return files as they were at a commit; ``nodes.yaml`` only where the action is for those who may.
 
     Raises
     ------
@@ -231,19 +240,29 @@ def rollback(wish: Rollback, *, history: History | None) -> Edit:
         files = history.files_at(commit.id, paths=wish.paths)
     except HistoryError as error:
         raise EditRefused(str(error)) from None
+    if action is EditAction.ROLLBACK:
+        if NODES_FILE in wish.paths:
+            check_name(NODES_FILE, nodes_too=False)
+        files.pop(NODES_FILE, None)
     if wish.paths and not files:
         raise EditRefused(f"{some_of(wish.paths)} was not there at {commit.id[:8]}, nor is it now")
     what = some_of(wish.paths) if wish.paths else "everything"
     return Edit(
-        action=EditAction.ROLLBACK,
+        action=action,
         subject=f"Roll {what} back to {commit.id[:8]} ({commit.subject})",
         files=files,
     )
 
 
-def without_what_is(edit: Edit, *, rendering: Rendering) -> dict[str, bytes | None]:
-    """Return the files of an edit that are not so already."""
-    return {name: data for name, data in edit.files.items() if _read(rendering, name) != data}
+def contents(names: Iterable[str], *, rendering: Rendering) -> dict[str, bytes | None]:
+    """Return what files hold as they were read last, None for one that is not there.
+
+    Raises
+    ------
+    EditRefused
+        One can't be read.
+    """
+    return {name: _read(rendering, name) for name in names}
 
 
 def _read(rendering: Rendering, name: str) -> bytes | None:

@@ -4,7 +4,9 @@ The directory is a repository of its own; one that is none yet becomes one. A di
 left alone, unless that ignores it: its commits would be mixed with others'.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -29,6 +31,8 @@ STORED_FOLDER: Final = ".updatable"
 BRANCH: Final = "main"
 NAMED_FILES: Final = 3
 
+_LOCK: Final = re.compile(r"'([^']+\.lock)'")
+
 _UNCHANGED: Final = FileStatus.CURRENT | FileStatus.IGNORED
 
 
@@ -52,6 +56,7 @@ class History:
         pygit2.settings.owner_validation = False
         self._root = root
         self._repository: pygit2.Repository | None = None
+        self._identity: object = None
 
     def take_edits(self) -> Commit | None:
         """Commit what was changed past conche; return the commit, or None where nothing was.
@@ -70,7 +75,8 @@ class History:
             if not changed:
                 return None
             names = sorted(changed)
-            return self._commit(names, author=BY_HAND, message=f"Edited by hand: {_listed(names)}")
+            message = _message(f"Edited by hand: {_listed(names)}", "", {"edited": BY_HAND})
+            return self._commit(names, author=BY_HAND, message=message)
 
     def commit(
         self, paths: Iterable[str], *, author: str, subject: str, reason: str = "", **trailers: str
@@ -88,18 +94,17 @@ class History:
         reason
             Why.
         trailers
-            What to find it by: ``command_id`` becomes ``Command-Id``.
+            What to find it by, at least one: ``command_id`` becomes ``Command-Id``.
 
         Raises
         ------
         HistoryError
             Nothing was committed.
         """
-        parts = [subject, reason.strip(), "\n".join(f"{trailer_name(k)}: {v}" for k, v in trailers.items())]
+        if not trailers:
+            raise ValueError("a commit needs a trailer, so that nothing in its reason is taken for one")
         with _words(self._root):
-            return self._commit(
-                sorted(paths), author=author, message="\n\n".join(part for part in parts if part)
-            )
+            return self._commit(sorted(paths), author=author, message=_message(subject, reason, trailers))
 
     def log(self, *, path: str | None = None) -> Iterator[Commit]:
         """Yield commits, the newest first; with a path those that changed it, or anything below it.
@@ -127,20 +132,48 @@ class History:
             repository = self._open()
             return told(_resolved(repository, revision))
 
-    def known_commands(self, *, at_most: int) -> dict[str, str]:
-        """Return id and commit of the commands in the last commits: those that bear a ``Command-Id``.
+    def known_commands(self, *, at_most: int) -> dict[str, tuple[str, str]]:
+        """Return by id the commit of each command among the last commits, and what it was: ``cx/all/base_config``.
 
         Raises
         ------
         HistoryError
             It can't be read.
         """
+        return {
+            trailers["Command-Id"]: (commit, trailers.get("Command", ""))
+            for commit, trailers in self._trailers(at_most)
+            if "Command-Id" in trailers
+        }
+
+    def has_change(self, tag: str, *, at_most: int) -> bool:
+        """Return whether a change stands among the last commits.
+
+        Raises
+        ------
+        HistoryError
+            It can't be read.
+        """
+        return any(trailers.get("Change") == tag for _, trailers in self._trailers(at_most))
+
+    def _trailers(self, at_most: int) -> list[tuple[str, dict[str, str]]]:
+        """Return the last commits of ours and their trailers, the oldest first."""
         with _words(self._root):
-            found: dict[str, str] = {}
-            for commit in islice(self._walk(), at_most):
-                if (command := trailers_in(commit.message).get("Command-Id")) is not None:
-                    found.setdefault(command, str(commit.id))
-            return found
+            commits = [c for c in islice(self._walk(), at_most) if c.committer.name == CONCHE]
+            return [(str(commit.id), trailers_in(commit.message)) for commit in reversed(commits)]
+
+    def changed_since(self, revision: str) -> list[str]:
+        """Return those of the files of a commit that are others by now.
+
+        Raises
+        ------
+        HistoryError
+            There is no such commit.
+        """
+        with _words(self._root):
+            then = _resolved(self._open(), revision)
+            now = _resolved(self._open(), "HEAD")
+            return [path for path in told(then).paths if _id(then, path) != _id(now, path)]
 
     def head(self) -> str | None:
         """Return the newest commit, or None where there is none yet.
@@ -154,8 +187,19 @@ class History:
             repository = self._open()
             return None if repository.head_is_unborn else str(repository.head.target)
 
-    def versions(self, path: str) -> Iterator[bytes | None]:
-        """Yield what a file was, None where there was none, from the newest commit on back; each version once.
+    def earlier(
+        self, paths: Iterable[str], *, fits: Callable[[str, bytes | None], bool], at_most: int
+    ) -> dict[str, bytes | None]:
+        """Return for each of some files the newest version that fits, None for no file; one that has none is left out.
+
+        Parameters
+        ----------
+        paths
+            The files.
+        fits
+            Asked of each version of each file, the newest first.
+        at_most
+            Commits that are looked through.
 
         Raises
         ------
@@ -163,12 +207,22 @@ class History:
             It can't be read.
         """
         with _words(self._root):
-            before: object = self
-            for commit in self._walk():
-                blob = _blob(commit, path)
-                if (name := None if blob is None else blob.id) != before:
-                    before = name
-                    yield None if blob is None else blob.data
+            left: dict[str, object] = dict.fromkeys(paths, self)
+            found: dict[str, bytes | None] = {}
+            for commit in islice(self._walk(), at_most):
+                for path, last in list(left.items()):
+                    blob = _blob(commit, path)
+                    name = None if blob is None else blob.id
+                    if name == last:
+                        continue
+                    left[path] = name
+                    data = None if blob is None else blob.data
+                    if fits(path, data):
+                        found[path] = data
+                        del left[path]
+                if not left:
+                    break
+            return found
 
     def files_at(self, revision: str, *, paths: Sequence[str] = ()) -> dict[str, bytes | None]:
         """Return the config files as they were at a commit, None for one that came later.
@@ -186,11 +240,12 @@ class History:
         with _words(self._root):
             repository = self._open()
             commits = [_resolved(repository, name) for name in (revision, "HEAD")]
+            chosen_paths = {str(PurePosixPath(path)) for path in paths}
             then, now = (dict(_files(repository, commit.tree)) for commit in commits)
             chosen = {
                 name: then.get(name)
                 for name in sorted(then.keys() | now.keys())
-                if not paths or any(PurePosixPath(name).is_relative_to(path) for path in paths)
+                if not paths or not chosen_paths.isdisjoint(_itself_and_above(name))
             }
             return {name: None if blob is None else blob.data for name, blob in chosen.items()}
 
@@ -220,9 +275,20 @@ class History:
             return diff_of(_resolved(repository, revision)).patch or ""
 
     def _open(self) -> pygit2.Repository:
-        if self._repository is None or not (self._root / ".git").exists():
+        """Return the repository that is there now: the directory may have been replaced by another."""
+        if self._repository is None or self._identity != self.identity():
             self._repository = self._found() or pygit2.init_repository(self._root, initial_head=BRANCH)
+            self._identity = self.identity()
         return self._repository
+
+    def identity(self) -> object:
+        """Return what tells the repository that is there from any other, None where there is none."""
+        try:
+            return tuple(
+                (found.st_dev, found.st_ino) for found in map(os.stat, (self._root, self._root / ".git"))
+            )
+        except OSError:
+            return None
 
     def _found(self) -> pygit2.Repository | None:
         if not self._root.is_dir():
@@ -299,6 +365,8 @@ class History:
 
 def is_config_file(path: str) -> bool:
     """Return whether a file belongs to a config directory, and is none that an editor or a download left."""
+    if not path.isprintable():  # nor one whose name is not text
+        return False
     *folders, name = PurePosixPath(path).parts
     if name.startswith(".") or any(f.startswith(".") and f != STORED_FOLDER for f in folders):
         return False
@@ -318,8 +386,9 @@ class _words:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, pygit2.GitError):
-            lock = self._root / ".git/index.lock"
             if "lock" in str(error):
+                named = _LOCK.search(str(error))
+                lock = named[1] if named else self._root / ".git/index.lock"
                 raise HistoryError(
                     f"{self._root}: another git works there (if none does, one has died: remove {lock})"
                 ) from None
@@ -340,6 +409,18 @@ def _resolved(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
         raise HistoryError(f"there is no commit {revision!r}; 'conche log' lists them") from None
 
 
+def _message(subject: str, reason: str, trailers: Mapping[str, str]) -> str:
+    """Return a commit's message: one line, why, and a last paragraph in which nobody else can write."""
+    lines = [f"{trailer_name(key)}: {_line(value)}" for key, value in trailers.items()]
+    why = "\n".join(_line(line) for line in reason.strip().splitlines())
+    return "\n\n".join(part for part in (_line(subject), why, "\n".join(lines)) if part)
+
+
+def _line(text: str) -> str:
+    """Return text without what would end a line, or the message."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def _ignores(repository: str, folder: Path) -> bool:
     """Return whether a repository takes no note of a folder in it."""
     outer = pygit2.Repository(repository)
@@ -355,6 +436,17 @@ def _blob(commit: pygit2.Commit, path: str) -> pygit2.Blob | None:
     except KeyError:
         return None
     return found if isinstance(found, pygit2.Blob) else None
+
+
+def _id(commit: pygit2.Commit, path: str) -> pygit2.Oid | None:
+    blob = _blob(commit, path)
+    return None if blob is None else blob.id
+
+
+def _itself_and_above(name: str) -> Iterator[str]:
+    path = PurePosixPath(name)
+    yield name
+    yield from map(str, path.parents)
 
 
 def _files(

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
 from msgspec.structs import asdict
@@ -11,8 +11,20 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from conche.contract import NodeEntry
+from conche.kotekan.values import to_json
 
 from .nodes import FILE, parse_nodes
+
+_FAULTS: Final = (
+    YAMLError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What ruamel's reader and writer raise, beside its own errors, for values such as ``2024-13-45`` or ``!!bool x``."""
 
 
 class NodesFileInvalid(ValueError):
@@ -38,6 +50,15 @@ def rewrite(text: str, groups: Mapping[str, Mapping[str, NodeEntry]]) -> str:
     yaml.preserve_quotes = True
     yaml.width = 4096  # never wraps a line that somebody wrote
     document = _loaded(yaml, text)
+    try:
+        return _rewritten(yaml, document, groups)
+    except NodesFileInvalid:
+        raise
+    except _FAULTS as error:
+        raise NodesFileInvalid(f"{FILE} can't be rewritten: {' '.join(str(error).split())}") from None
+
+
+def _rewritten(yaml: YAML, document: CommentedMap, groups: Mapping[str, Mapping[str, NodeEntry]]) -> str:
     known = document.setdefault("groups", CommentedMap())
     if not isinstance(known, CommentedMap):
         known = document["groups"] = CommentedMap()
@@ -57,7 +78,7 @@ def rewrite(text: str, groups: Mapping[str, Mapping[str, NodeEntry]]) -> str:
 def _loaded(yaml: YAML, text: str) -> CommentedMap:
     try:
         document = yaml.load(text) if text.strip() else None
-    except YAMLError as error:
+    except _FAULTS as error:
         raise NodesFileInvalid(f"{FILE} is not YAML as it is: {' '.join(str(error).split())}") from None
     if document is None:
         return CommentedMap()
@@ -76,6 +97,8 @@ def _follow(known: CommentedMap, wanted: Mapping[str, Any]) -> None:
 
 def _entry(present: Any, entry: NodeEntry) -> Any:
     given = {key: value for key, value in asdict(entry).items() if value is not UNSET}
+    if isinstance(given.get("vars"), dict):
+        to_json(given["vars"])  # nothing deeper, or larger, than a config may be
     if not isinstance(present, CommentedMap):
         given = {key: value for key, value in given.items() if value is not None}
         return CommentedMap(given) if given else None

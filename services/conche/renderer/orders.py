@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -20,10 +21,13 @@ from conche.contract import (
     SERVICE_ACTIONS,
     Edit,
     EditAction,
+    Log,
     Plan,
+    ReadFiles,
     RegisteredNode,
     Reply,
     Service,
+    Show,
 )
 
 from .changeset import ChangeFailed
@@ -31,11 +35,16 @@ from .chronicle import Chronicle
 from .edits import EditRefused
 from .history import HistoryError
 from .nodes import Node
+from .problems import some_of
+from .workers import Workers
 
 logger = logging.getLogger(__name__)
 
 FILTERS = [COMMAND.filter()]
 """All commands: a group that is not in the registry has no worker to say so."""
+
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing has expired by then."""
 
 MAX_WAITING: Final = 1_000
 """Commands that wait for their turn, or for their outcome; a guess."""
@@ -43,6 +52,9 @@ MAX_WAITING: Final = 1_000
 Groups = Mapping[str, Mapping[str, RegisteredNode]]
 
 OWN_ACTIONS: Final = SERVICE_ACTIONS[Service.RENDERER]
+
+QUESTIONS: Final = (Log, Show, ReadFiles, Plan)
+"""Commands that change nothing: a screen may ask every few seconds, so they are neither told of nor remembered."""
 
 ON_NODES: Final = (EditAction.BASE_CONFIG, EditAction.UPDATABLE_CONFIG, EditAction.SET_NODES)
 """Changes that are addressed to nodes; the others to the renderer."""
@@ -70,8 +82,10 @@ class Orders:
         Returns the nodes that there are.
     wake
         Called when a command waits for its turn.
-    absence
-        Returns why a group's worker will not answer, or None.
+    workers
+        Which services are there.
+    is_known
+        Returns whether a command was carried out before.
     chronicle
         Told of commands and replies.
     """
@@ -84,10 +98,12 @@ class Orders:
         groups: Callable[[], Groups | None],
         nodes: Callable[[], Sequence[Node]],
         wake: Callable[[], None],
-        absence: Callable[[str], str | None],
+        workers: Workers,
+        is_known: Callable[[Envelope], bool],
         chronicle: Chronicle,
     ) -> None:
-        self._absence = absence
+        self._is_known = is_known
+        self._workers = workers
         self._chronicle = chronicle
         self.answers = Answers(bus)
         self._root = root
@@ -121,7 +137,7 @@ class Orders:
                 self._take(message, envelope, CONFIG_ACTIONS)
             elif envelope.group == ALL:
                 self._name_groups(envelope, groups)
-            elif (why := self._absence(envelope.group)) is not None:
+            elif (why := self._workers.absence(envelope.group)) is not None:
                 raise CommandRefused(why)
         except CommandRefused as refused:
             self._refuse(envelope, str(refused))
@@ -132,19 +148,25 @@ class Orders:
         elif envelope.node not in SERVICE_ACTIONS:
             there = ", ".join(SERVICE_ACTIONS)
             raise CommandRefused(f"no service {envelope.node!r} takes commands; there are {there}")
+        elif (why := self._workers.absence_of(envelope.node)) is not None:
+            raise CommandRefused(why)
 
     def _take(self, message: Incoming, envelope: Envelope, actions: Mapping[str, type]) -> None:
         if self._open >= MAX_WAITING:
             raise CommandRefused("busy: too many commands; try again")
-        if self.answers.is_repeated(envelope):
+        question = issubclass(actions.get(envelope.action, Edit), QUESTIONS)
+        if not question and self.answers.is_repeated(envelope):
             return
+        # One that was carried out is told so, and not that it has expired since.
+        now = LONG_AGO if self._is_known(envelope) else datetime.now(UTC)
         try:
-            command = read_command(message, envelope, root=self._root, actions=actions, now=datetime.now(UTC))
+            command = read_command(message, envelope, root=self._root, actions=actions, now=now)
             self._targets(command)
         except CommandRefused as refused:
             self._refuse(envelope, str(refused))
             return
-        self._chronicle.taken(command)
+        if not question:
+            self._chronicle.taken(command)
         logger.info("%s: %s of %s/%s", command.by, envelope.action, envelope.group, envelope.node)
         self._open += 1
         self._line.append(command)
@@ -160,7 +182,7 @@ class Orders:
             raise CommandRefused(f"set_nodes concerns all nodes: send it to {ALL}/{ALL}")
         if not found and action is not EditAction.SET_NODES:
             names = sorted(n.name for n in nodes if envelope.group in (ALL, n.group))
-            there = f"there are {', '.join(names)}" if names else "there are none"
+            there = f"there are {some_of(names, at_most=10)}" if names else "there are none"
             raise CommandRefused(f"there is no node {envelope.node!r} in {envelope.group}; {there}")
         return found
 
@@ -175,7 +197,7 @@ class Orders:
         if not concerned:
             why = f"no group has a node {envelope.node!r}" if groups else "there are no groups"
             raise CommandRefused(f"{why}; {_listed(groups)}")
-        absent = [words for group in concerned if (words := self._absence(group)) is not None]
+        absent = [words for group in concerned if (words := self._workers.absence(group)) is not None]
         self.answers.answer(
             envelope,
             Reply(
@@ -183,7 +205,7 @@ class Orders:
                 action=envelope.action,
                 group=ALL,
                 ok=not absent,
-                groups=[group for group in concerned if self._absence(group) is None],
+                groups=[group for group in concerned if self._workers.absence(group) is None],
                 warnings=absent,
             ),
         )
@@ -197,6 +219,9 @@ class Orders:
             targets = self._targets(command)  # again: one may have left the registry meanwhile
             if isinstance(command.arguments, Edit):
                 await before()
+            elif isinstance(command.arguments, ReadFiles):  # the reply names the commit at which they stand
+                with suppress(HistoryError):
+                    await before()
             reply = await carrier.carry_out(command, targets)
         except (CommandRefused, EditRefused, ChangeFailed, HistoryError) as refused:
             self._open -= 1
@@ -208,6 +233,9 @@ class Orders:
     def answer(self, command: Command, reply: Reply) -> None:
         """Send the final reply to a command."""
         self._open -= 1
+        if isinstance(command.arguments, QUESTIONS):
+            self.answers.tell(command.envelope, reply)
+            return
         self.answers.answer(command.envelope, reply)
         self._chronicle.answered(command.envelope, reply)
 

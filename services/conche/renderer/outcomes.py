@@ -116,31 +116,28 @@ class Sightings:
         else:
             self.observed[key] = observed
 
-    async def outcome(self, key: str, revision: str, *, deadline: float) -> Result:
-        """Wait until it is known what has become of a config at a node.
+    def expect(self, revisions: Mapping[str, str]) -> "Expectation":
+        """Begin to wait for what becomes of configs, by ``group/node``; to be called before they are published."""
+        loop = asyncio.get_running_loop()
+        waits = {key: _Wait(revision, loop.create_future()) for key, revision in revisions.items()}
+        for key, wait in waits.items():
+            self._waits[key].append(wait)
+        return Expectation(self, waits)
 
-        Parameters
-        ----------
-        key
-            ``group/node``.
-        revision
-            Of the config.
-        deadline
-            When to give up, by the loop's clock [s].
-        """
-        wait = _Wait(revision, asyncio.get_running_loop().create_future())
-        self._waits[key].append(wait)
+    def settle(self, key: str) -> None:
+        """Tell what the status of a node tells, if it does by now."""
         if (status := self.statuses.get(key)) is not None:
             self._settle_by(key, status)
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await wait.result
-        except TimeoutError:
-            return _not_ok(Outcome.FAILED, self._late(key, revision))
-        finally:
-            self._waits[key].remove(wait)
-            if not self._waits[key]:
-                del self._waits[key]
+
+    def forget(self, key: str, wait: _Wait) -> None:
+        """Wait no longer."""
+        self._waits[key].remove(wait)
+        if not self._waits[key]:
+            del self._waits[key]
+
+    def late(self, key: str, revision: str) -> Result:
+        """Return what is known of a node of which it is not known yet whether it runs a config."""
+        return _not_ok(Outcome.FAILED, self._late(key, revision))
 
     def _late(self, key: str, revision: str) -> str:
         status = self.statuses.get(key)
@@ -160,3 +157,45 @@ class Sightings:
     def _settle(wait: _Wait, result: Result | None) -> None:
         if result is not None and not wait.result.done():
             wait.result.set_result(result)
+
+
+class Expectation:
+    """Waits for what becomes of configs at some nodes.
+
+    Parameters
+    ----------
+    sightings
+        Who hears of it.
+    waits
+        By ``group/node``.
+    """
+
+    def __init__(self, sightings: Sightings, waits: Mapping[str, _Wait]) -> None:
+        self._sightings = sightings
+        self._waits = waits
+
+    def give_up(self) -> None:
+        """Wait no longer."""
+        for key, wait in self._waits.items():
+            self._sightings.forget(key, wait)
+
+    async def results(self, *, deadline: float) -> dict[str, Result]:
+        """Wait, and return what has become of each.
+
+        Parameters
+        ----------
+        deadline
+            When to give up, by the loop's clock [s].
+        """
+        try:
+            for key in self._waits:
+                self._sightings.settle(key)
+            if self._waits:
+                futures = [wait.result for wait in self._waits.values()]
+                await asyncio.wait(futures, timeout=deadline - asyncio.get_running_loop().time())
+            return {
+                key: wait.result.result() if wait.result.done() else self._sightings.late(key, wait.revision)
+                for key, wait in self._waits.items()
+            }
+        finally:
+            self.give_up()

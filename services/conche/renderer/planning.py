@@ -153,7 +153,7 @@ def refusals(trial: Trial, sightings: Sightings) -> dict[str, str]:
     }
     return {
         key: rejection.error
-        for key, status in sightings.statuses.items()
+        for key, status in list(sightings.statuses.items())  # the loop goes on adding
         for rejection in status.rejected
         if rejection.endpoint == endpoint and (key.partition("/")[0], rejection.values) in given
     }

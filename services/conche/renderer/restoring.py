@@ -1,13 +1,13 @@
 """Values that a kotekan refused are taken back: what was stored before them is stored again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec.json import decode
 
 from conche.contract import EditAction, NodeStatus, Outcome, Rejection, Result
-from conche.kotekan.blocks import MARKER, updatable_blocks, values
+from conche.kotekan.blocks import updatable_blocks, values
 from conche.kotekan.revision import revision
 
 from .edits import Edit, written
@@ -20,8 +20,8 @@ from .problems import ProblemError, some_of
 from .render import Rendering, stored_file
 from .worklist import Worklist
 
-MAX_VERSIONS: Final = 1_000
-"""Versions of a file that are looked through for values from before; a guess."""
+MAX_COMMITS: Final = 10_000
+"""Commits that are looked through for values from before; a guess: years of changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,11 @@ class Restorer:
         HistoryError
             What was there before can't be told.
         """
-        files: dict[str, bytes | None] = {}
-        nodes: list[Node] = []
-        for node in self._work.nodes():
-            if self.concerns(refusal, node.key):
-                before = _before(node, refusal, rendering=rendering, history=history)
-                if before is not None:
-                    files[stored_file(node)] = written(before) if before else None
-                    nodes.append(node)
+        found = _Earlier(refusal, rendering)
+        concerned = [node for node in self._work.nodes() if self.concerns(refusal, node.key)]
+        nodes = [node for node in concerned if found.take(node)]
+        files = found.files(history)
+        nodes = [node for node in nodes if stored_file(node) in files]
         if not files:
             return None
         named = some_of(node.key for node in nodes)
@@ -151,34 +148,69 @@ class Restorer:
         )
 
 
-def _before(node: Node, refusal: Refusal, *, rendering: Rendering, history: History) -> dict[str, Any] | None:
-    """Return all stored values of a node with those of one block as they were before; None if that can't be told."""
-    try:
-        stored = rendering.stored(node)
-        block = updatable_blocks(decode(rendering.base(node))).get(refusal.endpoint)
-    except ProblemError:
-        return None
-    if refusal.endpoint not in stored or block is None:
-        return None
-    for older in _versions(node, refusal.endpoint, history):
-        if _hash_of(block, older, refusal.endpoint) not in (None, refusal.values):
-            rest = {endpoint: given for endpoint, given in stored.items() if endpoint != refusal.endpoint}
-            return rest if older is None else {**rest, refusal.endpoint: older}
-    return None
+class _Earlier:
+    """Finds for each of some nodes what was stored before the values that were refused."""
 
+    def __init__(self, refusal: Refusal, rendering: Rendering) -> None:
+        self._refusal = refusal
+        self._rendering = rendering
+        self._stored: dict[str, dict[str, Any]] = {}
+        self._blocks: dict[str, Mapping[str, Any]] = {}
+        self._parsed: dict[bytes, dict[str, dict[str, Any]]] = {}
 
-def _versions(node: Node, endpoint: str, history: History) -> Iterable[dict[str, Any] | None]:
-    """Yield what was stored for a block, the newest first, and at last nothing: the base config's own values."""
-    file = stored_file(node)
-    for _, data in zip(range(MAX_VERSIONS), history.versions(file), strict=False):
+    def take(self, node: Node) -> bool:
+        """Take a node; return whether it has stored values for the block."""
+        file, endpoint = stored_file(node), self._refusal.endpoint
         try:
-            yield None if data is None else parse_stored(data.decode(), file=file).get(endpoint)
+            stored = self._rendering.stored(node)
+            base = self._rendering.base(node)
+        except ProblemError:
+            return False
+        if base not in self._parsed:  # many nodes have the same
+            self._parsed[base] = updatable_blocks(decode(base))
+        block = self._parsed[base].get(endpoint)
+        if endpoint not in stored or block is None:
+            return False
+        self._stored[file], self._blocks[file] = stored, block
+        return True
+
+    def files(self, history: History) -> dict[str, bytes | None]:
+        """Return the files with what was stored before; one for which that can't be told is left out.
+
+        Raises
+        ------
+        HistoryError
+            It can't be read.
+        """
+        found = history.earlier(self._stored, fits=self._fits, at_most=MAX_COMMITS)
+        for file in self._stored:
+            if file not in found and self._fits(file, None):
+                found[file] = None  # the base config's own values
+        return {file: self._with(file, data) for file, data in found.items()}
+
+    def _fits(self, file: str, data: bytes | None) -> bool:
+        """Return whether a version of a file has other values for the block, which it takes."""
+        try:
+            older = _stored_in(file, data, self._refusal.endpoint)
         except (ProblemError, UnicodeDecodeError):
-            continue
-    yield None
+            return False
+        found = _hash_of(self._blocks[file], older)
+        return found is not None and found != self._refusal.values
+
+    def _with(self, file: str, data: bytes | None) -> bytes | None:
+        endpoint = self._refusal.endpoint
+        older = _stored_in(file, data, endpoint)
+        rest = {name: given for name, given in self._stored[file].items() if name != endpoint}
+        if older is not None:
+            rest[endpoint] = older
+        return written(rest) if rest else None
 
 
-def _hash_of(block: Mapping[str, Any], stored: dict[str, Any] | None, endpoint: str) -> str | None:
+def _stored_in(file: str, data: bytes | None, endpoint: str) -> Any:
+    return None if data is None else parse_stored(data.decode(), file=file).get(endpoint)
+
+
+def _hash_of(block: Mapping[str, Any], stored: dict[str, Any] | None) -> str | None:
     """Return the hash that a block would have with stored values, or None where they don't fit it."""
     whole: dict[str, Any] = dict(block)
     nested: dict[str, Any] = {"block": whole}
@@ -186,4 +218,4 @@ def _hash_of(block: Mapping[str, Any], stored: dict[str, Any] | None, endpoint: 
         merge(nested, {"block": stored} if stored is not None else {})
     except MergeInvalid:
         return None
-    return revision(values(whole)) if MARKER in whole else None
+    return revision(values(whole))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from conche.settings import Renderer
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 RIPE_S: Final = 0.3
 """A file that was written to within this time may be half written: it is looked at again later [s]."""
+
+PUBLISHED_AT_ONCE: Final = 100
+"""Configs handed to the bus before other tasks get their turn."""
 
 MAX_UNRIPE_LOOKS: Final = 10
 """Looks after which a file that is written to all the time is taken as it is."""
@@ -125,7 +128,7 @@ class RendererService:
         await self._take(changes)
         if changes.names <= trial.files.keys():  # nobody else has changed anything
             known = {node.key for node in self._work.nodes()}
-            self._publish_rendered(one for key, one in trial.after.items() if key in known)
+            await self._publish_rendered([one for key, one in trial.after.items() if key in known])
 
     async def _take_nodes(self) -> None:
         """Publish the registry; where nodes.yaml can't be understood, nodes and configs stay as they are."""
@@ -171,10 +174,12 @@ class RendererService:
 
     async def _render_some(self) -> None:
         """Render for a while and publish what is ready; the rest stays on the list."""
-        self._publish_rendered(await asyncio.to_thread(self._batch.render_some, self._work.stale()))
+        await self._publish_rendered(await asyncio.to_thread(self._batch.render_some, self._work.stale()))
 
-    def _publish_rendered(self, found: Iterable[Rendered]) -> None:
-        for rendered in found:
+    async def _publish_rendered(self, found: Sequence[Rendered]) -> None:
+        for number, rendered in enumerate(found, 1):
+            if number % PUBLISHED_AT_ONCE == 0:
+                await asyncio.sleep(0)
             before = self._work.finish(rendered)
             self._journal.note(rendered, before)
             self._commands.published(rendered, before)

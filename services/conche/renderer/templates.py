@@ -3,6 +3,7 @@
 A template can't call into Python, and the same files always give the same text: what is random is not offered.
 """
 
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -28,6 +29,9 @@ MAX_NUMBER_BITS: Final = 10_000
 
 CACHED_TEMPLATES: Final = 2_000
 """Compiled templates that are kept; a guess."""
+
+_WIDTH: Final = re.compile(r"%[^a-zA-Z%]*\d{6}|%[^a-zA-Z%]*\*")
+"""A format that makes a text of a million characters, or of as many as it is told."""
 
 _MARK: Final = "config:"
 """Begins the file names in the tracebacks of templates."""
@@ -129,7 +133,7 @@ class _Sandbox(SandboxedEnvironment):
     """Jinja2's sandbox with a bound on what one rendering may do."""
 
     code_generator_class = _CountingGenerator
-    intercepted_binops = frozenset(("*", "**"))
+    intercepted_binops = frozenset(("*", "**", "%"))
 
     def __init__(self, *, loader: BaseLoader) -> None:
         super().__init__(loader=loader, undefined=StrictUndefined, cache_size=CACHED_TEMPLATES)
@@ -146,13 +150,37 @@ class _Sandbox(SandboxedEnvironment):
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if isinstance(left, int) and isinstance(right, int):
-            bits = left.bit_length() * right if operator == "**" else left.bit_length() + right.bit_length()
-            if bits > MAX_NUMBER_BITS:
-                raise TooMuch(f"computes an integer of more than {MAX_NUMBER_BITS} bits")
-        elif _repeated(left, right) > MAX_TEXT or _repeated(right, left) > MAX_TEXT:
-            raise TooMuch(f"repeats something to more than {MAX_TEXT} items")
+        _BOUNDS[operator](left, right)
         return super().call_binop(context, operator, left, right)
+
+
+def _bound_format(left: Any, _right: Any) -> None:
+    if isinstance(left, str) and _WIDTH.search(left):
+        raise TooMuch("formats to more than 99,999 characters")
+
+
+def _bound_product(left: Any, right: Any) -> None:
+    if isinstance(left, int) and isinstance(right, int):
+        _bound_bits(left.bit_length() + right.bit_length())
+    elif _repeated(left, right) > MAX_TEXT or _repeated(right, left) > MAX_TEXT:
+        raise TooMuch(f"repeats something to more than {MAX_TEXT} items")
+
+
+def _bound_power(left: Any, right: Any) -> None:
+    if isinstance(left, int) and isinstance(right, int):
+        _bound_bits(left.bit_length() * right)
+
+
+def _bound_bits(bits: int) -> None:
+    if bits > MAX_NUMBER_BITS:
+        raise TooMuch(f"computes an integer of more than {MAX_NUMBER_BITS} bits")
+
+
+_BOUNDS: Final[dict[str, Callable[[Any, Any], None]]] = {
+    "*": _bound_product,
+    "**": _bound_power,
+    "%": _bound_format,
+}
 
 
 def _repeated(items: Any, times: Any) -> int:

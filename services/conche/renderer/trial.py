@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .batch import render_all
-from .edits import Edit, EditRefused, without_what_is
+from .edits import Edit, EditRefused, contents
 from .nodes import FILE as NODES_FILE
 from .nodes import Node, read_nodes
 from .problems import some_of
@@ -22,6 +22,8 @@ class Trial:
         The edit.
     files
         Those of its files that are not so already.
+    before
+        What its files hold now; what somebody writes meanwhile is not written over.
     nodes
         The nodes that there would be.
     after
@@ -30,6 +32,7 @@ class Trial:
 
     edit: Edit
     files: Mapping[str, bytes | None]
+    before: Mapping[str, bytes | None]
     nodes: Mapping[str, Node]
     after: Mapping[str, Rendered]
 
@@ -47,13 +50,14 @@ def try_out(edit: Edit, *, rendering: Rendering, work: Worklist) -> Trial:
     EditRefused
         ``nodes.yaml`` could not be understood any more.
     """
-    files = without_what_is(edit, rendering=rendering)
+    before = contents(edit.files, rendering=rendering)
+    files = {name: data for name, data in edit.files.items() if before[name] != data}
     overlaid = rendering.overlaid(files)
     nodes = {node.key: node for node in _nodes(overlaid, work, rewritten=NODES_FILE in files)}
     concerned = {node.key: node for node in work.concerned(nodes.values(), files.keys())}
     concerned |= {node.key: node for node in edit.targets}
     rendered = render_all(overlaid, list(concerned.values()))
-    return Trial(edit, files, nodes, {one.node.key: one for one in rendered})
+    return Trial(edit, files, before, nodes, {one.node.key: one for one in rendered})
 
 
 def _nodes(overlaid: Rendering, work: Worklist, *, rewritten: bool) -> Iterable[Node]:

@@ -53,11 +53,16 @@ async def watch(root: Path, hint: Callable[[], None], *, polling: bool = False) 
         if identity is None:
             await asyncio.sleep(LOOK_S)
             continue
+        trouble: BaseException | None = None
         try:
             await _watch_one(root, identity, hint, polling=polling)
             logger.info("%s: was replaced by another directory", root)
-        except (OSError, WatchfilesRustInternalError) as error:
-            logger.warning("%s: can't be watched, so changes are seen after %g s: %s", root, RESCAN_S, error)
+        except* (OSError, UnicodeError, WatchfilesRustInternalError) as error:  # it watches in a task group
+            trouble = error.exceptions[0]
+        if trouble is not None:
+            logger.warning(
+                "%s: can't be watched, so changes are seen after %g s: %s", root, RESCAN_S, trouble
+            )
             await asyncio.sleep(RESCAN_S)
 
 

@@ -14,11 +14,12 @@ from .cluster import ChildDiedError
 from .control import DEFAULT_PORT
 from .control_client import DEFAULT_CONTROL, SimControl, SimControlError, SimEntry, SimNode
 from .faults import KINDS
+from .fpga import FpgaFault
 from .host import Machine, OrderRefusedError
 from .lifetime import Timing
 from .main import Program
 from .main import run as run_program
-from .plan import PlanInvalidError, mapped_nodes, numbered_nodes, raise_descriptor_limit, shares
+from .plan import PlanInvalidError, mapped_fpga, mapped_nodes, numbered_nodes, raise_descriptor_limit, shares
 from .systemd import Order
 from .unit import Address
 
@@ -45,11 +46,13 @@ def sim() -> None:
     "--map",
     "map_file",
     type=click.Path(path_type=Path),
-    help='Names and addresses: {"nodes": {"cx/cx27": {"host": "127.0.0.1", "port": 20001}}}.',
+    help='Names and addresses: {"nodes": {"cx/cx27": {"host": "127.0.0.1", "port": 20001}}}; '
+    'beside "nodes" may stand "fpga", an address.',
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that the nodes listen on.")
 @click.option("--first-port", type=click.IntRange(1, 65535), default=21000, show_default=True)
 @click.option("--control-port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
+@click.option("--fpga-port", type=click.IntRange(1, 65535), help="Of an FPGA master. Default: there is none.")
 @click.option("--processes", type=click.IntRange(min=1), help="Default: one for every 2500 nodes.")
 @click.option("--seed", type=int, help="Of all randomness. Default: a random one, printed.")
 @click.option(
@@ -73,6 +76,7 @@ def run(
     host: str,
     first_port: int,
     control_port: int,
+    fpga_port: int | None,
     processes: int | None,
     seed: int | None,
     speed: float,
@@ -82,14 +86,15 @@ def run(
     if nodes is not None and map_file is not None:
         raise click.UsageError("give --nodes or --map, not both")
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    fpga = Address(host, fpga_port) if fpga_port is not None else None
     try:
         if map_file is not None:
-            named = mapped_nodes(map_file)
+            named, fpga = mapped_nodes(map_file), fpga or mapped_fpga(map_file)
         else:
             named = numbered_nodes(12 if nodes is None else nodes, host=host, first_port=first_port)
         parts = shares(named, processes=processes, descriptors=raise_descriptor_limit())
         machine = Machine(Timing(speed=speed, early_404=early_404), seed)
-        run_program(Program(machine, parts, Address("127.0.0.1", control_port)))
+        run_program(Program(machine, parts, Address("127.0.0.1", control_port), fpga))
     except (PlanInvalidError, OrderRefusedError, ChildDiedError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -155,6 +160,23 @@ def clear(node: str, control: str) -> None:
 def order(node: str, order: str, control: str) -> None:
     """Do to a node what systemctl (or kill -9) would do."""
     click.echo(_node_line(_ask(SimControl(control).order(node, str(order)))))
+
+
+@sim.command(
+    epilog=f"Faults: {', '.join(FpgaFault)}. `null` takes the fault away. frame0_ns and start_ctime may be any JSON."
+)
+@click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--restart", is_flag=True, help="Start the F-engine anew: frame0 is another one.")
+@CONTROL
+def fpga(changes: tuple[str, ...], restart: bool, control: str) -> None:
+    """Show what the FPGA master says, after changing it.
+
+    Keys are frame0_ns, start_ctime, rollovers (periods of 1024 weeks that its receiver is behind) and fault:
+    `fpga fault=html`, `fpga rollovers=1`, `fpga frame0_ns=1.5e18`.
+    """
+    given = dict(_parameter(text) for text in changes) | ({"restart": True} if restart else {})
+    for key, value in _ask(SimControl(control).fpga(**given)).items():
+        click.echo(f"{key:<12} {json.dumps(value)}")
 
 
 def _ask(question: Coroutine[Any, Any, _T]) -> _T:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote
 from .books import RING
 from .cluster import ChildDiedError, Cluster
 from .connection import HttpConnection
+from .fpga import FpgaMaster
 from .host import OrderRefusedError
 from .messages import Content, Reply, Request
 from .values import Json, JsonSyntaxError, parse
@@ -26,12 +27,15 @@ class Control:
     ----------
     cluster
         Which carries them out.
+    fpga
+        Likewise; None where no FPGA master is simulated.
     about
         What `GET /` says: seed, speed, processes.
     """
 
-    def __init__(self, cluster: Cluster, *, about: dict[str, Json]) -> None:
+    def __init__(self, cluster: Cluster, *, fpga: FpgaMaster | None = None, about: dict[str, Json]) -> None:
         self._cluster = cluster
+        self._fpga = fpga
         self._about = about
 
     async def answer(self, request: Request) -> Reply:
@@ -53,6 +57,8 @@ class Control:
                 return await self._cluster.nodes()
             case "GET", ["books"]:
                 return await self._books(query)
+            case "GET" | "POST", ["fpga"]:
+                return self._order_fpga(_object(request.body) if request.body else {})
             case _, ["faults"]:
                 return await self._faults(request, None)
             case _, ["nodes", group, node, "faults"]:
@@ -60,6 +66,11 @@ class Control:
             case _, ["nodes", group, node, *rest]:
                 return await self._node(request, f"{group}/{node}", rest)
         raise OrderRefusedError(f"there is no {request.method} {path}", status=404)
+
+    def _order_fpga(self, told: dict[str, Json]) -> Json:
+        if self._fpga is None:
+            raise OrderRefusedError("no FPGA master is simulated: start it with --fpga-port", status=404)
+        return self._fpga.order(told)
 
     async def _books(self, query: str) -> Json:
         given = {key: values[-1] for key, values in parse_qs(query).items()}

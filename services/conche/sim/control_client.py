@@ -136,6 +136,11 @@ class SimControl:
         """Give one node an order: start, stop, restart, reset-failed or sigkill."""
         return SimNode(**await self._call("POST", f"/nodes/{quote(node)}/orders", {"order": order}))
 
+    async def fpga(self, **changes: Any) -> dict[str, Any]:
+        """Change what the FPGA master says, and return that: restart, frame0_ns, start_ctime, rollovers, fault."""
+        described: dict[str, Any] = await self._call("POST", "/fpga", changes)
+        return described
+
     async def add(
         self, node: str, *, port: int, host: str = "127.0.0.1", speed: float | None = None
     ) -> SimNode:

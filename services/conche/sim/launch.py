@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from .control_client import SimControl
+from .fpga import FpgaMaster, serve_fpga
 from .host import Machine, NodeHost
 from .lifetime import Timing
 from .plan import NamedNodes, first_ephemeral_port
@@ -90,6 +91,21 @@ async def _run_nodes(machine: Machine, nodes: NamedNodes, opened: "asyncio.Futur
         host.open(nodes)
         opened.set_result(host)
         await host.closed.wait()
+
+
+@asynccontextmanager
+async def simulated_fpga() -> AsyncIterator[tuple[FpgaMaster, str]]:
+    """Run an FPGA master in this event loop.
+
+    Yields
+    ------
+    FpgaMaster, str
+        Takes orders; and its URL.
+    """
+    address = Address("127.0.0.1", free_ports(1))
+    master = FpgaMaster()
+    async with serve_fpga(master, bind(address)):
+        yield master, f"http://{address}"
 
 
 @asynccontextmanager

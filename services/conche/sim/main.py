@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ import uvloop
 
 from .cluster import Child, ChildDiedError, Cluster, fork_children
 from .control import Control, serve_control
+from .fpga import FpgaMaster, serve_fpga
 from .host import Machine, OrderRefusedError
 from .plan import NamedNodes
 from .unit import Address, bind
@@ -25,11 +27,12 @@ LOGGER: Final = logging.getLogger("conche.sim")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to simulate, and where the control port is."""
+    """What to simulate, and where the control port and, if there is one, the FPGA master are."""
 
     machine: Machine
     parts: Sequence[NamedNodes]
     control: Address
+    fpga: Address | None = None
 
     @property
     def count(self) -> int:
@@ -68,10 +71,11 @@ async def _serve(program: Program, children: Sequence[Child]) -> None:
     cluster = Cluster(children)
     try:
         await cluster.connect()
-        listener = _listen(program.control)
-        async with asyncio.TaskGroup() as tasks:
+        listener = _listen("control port", program.control, option="--control-port")
+        async with _fpga_master(program.fpga) as fpga, asyncio.TaskGroup() as tasks:
             watching = [tasks.create_task(child.watch(), name="watch child") for child in children]
-            async with serve_control(Control(cluster, about=_about(program)), listener, tasks=tasks):
+            control = Control(cluster, fpga=fpga, about=_about(program))
+            async with serve_control(control, listener, tasks=tasks):
                 click.echo(_ready(program))
                 await stop.wait()
             LOGGER.info("stopping %d nodes", program.count)
@@ -82,12 +86,23 @@ async def _serve(program: Program, children: Sequence[Child]) -> None:
             child.close()
 
 
-def _listen(address: Address) -> socket.socket:
+@asynccontextmanager
+async def _fpga_master(address: Address | None) -> AsyncIterator[FpgaMaster | None]:
+    if address is None:
+        yield None
+        return
+    listener = _listen("FPGA master's port", address, option="--fpga-port")
+    master = FpgaMaster()
+    async with serve_fpga(master, listener):
+        yield master
+
+
+def _listen(what: str, address: Address, *, option: str) -> socket.socket:
     try:
         return bind(address)
     except OSError as error:
-        words = f"the control port {address} cannot be had: {error.strerror}"
-        raise OrderRefusedError(f"{words}; end what uses it, or choose another --control-port") from error
+        words = f"the {what} {address} cannot be had: {error.strerror}"
+        raise OrderRefusedError(f"{words}; end what uses it, or choose another {option}") from error
 
 
 def _about(program: Program) -> dict[str, Json]:

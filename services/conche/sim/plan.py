@@ -71,6 +71,24 @@ def mapped_nodes(path: Path) -> NamedNodes:
     return nodes
 
 
+def mapped_fpga(path: Path) -> Address | None:
+    """Read where an FPGA master is wanted, from `{"nodes": ..., "fpga": {"host": "127.0.0.1", "port": 20100}}`.
+
+    Raises
+    ------
+    PlanInvalidError
+        If it is no address.
+    """
+    try:
+        entry = json.loads(path.read_text()).get("fpga")
+        return None if entry is None else Address(str(entry["host"]), int(entry["port"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        shape = '{"fpga": {"host": "127.0.0.1", "port": 20100}}'
+        raise PlanInvalidError(
+            f"{path}: the FPGA master has no address such as {shape}: {error!r}"
+        ) from error
+
+
 def check_name(name: str) -> None:
     """Refuse a name that is not `group/node`.
 

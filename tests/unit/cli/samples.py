@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from conche.cli.picture import Picture
+from conche.client.picture import Picture
 from conche.contract import (
     GroupSummary,
     Health,

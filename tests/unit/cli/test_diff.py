@@ -3,7 +3,7 @@
 from typing import Any
 
 from conche.cli.diff import DIFFERS, TROUBLE, compare
-from conche.cli.sending import Report
+from conche.client.sending import Report
 from conche.contract import Inspection, Outcome, Reach, Result
 
 from .samples import result

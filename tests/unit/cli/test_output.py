@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from conche.cli.output import age, moment, names_of, natural, plain, span, without_address
+from conche.cli.output import age, moment, names_of, plain, span, without_address
+from conche.client.words import natural
 
 from .samples import NOW, ago
 

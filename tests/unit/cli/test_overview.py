@@ -7,8 +7,8 @@ from msgspec import structs
 from msgspec.json import decode
 
 from conche.cli.overview import Overview, encoded, overview
-from conche.cli.picture import Picture
-from conche.cli.targets import resolve
+from conche.client.picture import Picture
+from conche.client.targets import resolve
 from conche.contract import Health
 
 from .samples import NOW, birth, picture, registry, status, summary

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from conche.cli.results import Line, blocks_of, hints_of, lines_of, sum_of
-from conche.cli.sending import Report
+from conche.client.sending import Report
 
 from .samples import result
 

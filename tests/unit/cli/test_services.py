@@ -63,3 +63,48 @@ def test_a_wrong_setting_is_one_line_and_exit_code_two(started, arguments, words
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert started == []
+
+
+def test_the_journal_keeps_its_database_where_the_settings_say(started, tmp_path):
+    (tmp_path / "conche.yaml").write_text("journal: {database: mine.db, max_age_days: 400}\n")
+    assert conche("journal").exit_code == 7
+    assert started[0].journal.database == tmp_path / "mine.db"
+    assert started[0].journal.max_age_days == 400
+
+
+@pytest.mark.parametrize("wrong", ["max_entries: 0", "max_age_days: 0", "max_age_days: old", "databse: x.db"])
+def test_a_wrong_setting_of_the_journal_is_named(started, tmp_path, wrong):
+    (tmp_path / "conche.yaml").write_text(f"journal: {{{wrong}}}\n")
+    result = conche("journal")
+    assert result.exit_code == 2
+    assert f"journal.{wrong.partition(':')[0]}" in result.stderr
+
+
+def test_the_fpga_service_runs_under_a_name_of_its_own_since_its_command_shows_what_it_says(
+    started, tmp_path
+):
+    (tmp_path / "conche.yaml").write_text("fpga: {url: 'https://fpga:54321', ca_file: ca.pem, period_s: 5}\n")
+    assert conche("fpga-service").exit_code == 7
+    assert started[0].fpga.url == "https://fpga:54321"
+    assert started[0].fpga.ca_file == tmp_path / "ca.pem"
+    assert started[0].fpga.period_s == 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "url: fpga:54321",
+        "url: 'ftp://fpga'",
+        "url: 'http://me:secret@fpga'",
+        "url: 'http://fpga?x=1'",
+        "period_s: 0",
+        "timeout_s: -1",
+        "max_off_s: 0",
+        "adress: x",
+    ],
+)
+def test_a_wrong_setting_of_the_fpga_service_is_named(started, tmp_path, wrong):
+    (tmp_path / "conche.yaml").write_text(f"fpga: {{{wrong}}}\n")
+    result = conche("fpga-service")
+    assert result.exit_code == 2
+    assert f"fpga.{wrong.partition(':')[0]}" in result.stderr

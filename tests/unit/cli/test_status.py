@@ -7,10 +7,10 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from conche.cli.overview import overview
-from conche.cli.picture import UNPOLLED, Picture
 from conche.cli.status import Detail, blocks_of
 from conche.cli.status import status as status_command
-from conche.cli.targets import resolve
+from conche.client.picture import UNPOLLED, Picture
+from conche.client.targets import resolve
 from conche.contract import Maintenance, NodeStatus
 
 from .samples import NOW, ago, picture, status
@@ -18,7 +18,7 @@ from .samples import NOW, ago, picture, status
 
 def shown(one: Picture, detail: Detail = Detail.FOLDED) -> str:
     out = Console(file=io.StringIO(), width=80, highlight=False)
-    for block in blocks_of(overview(one, resolve(["all"], one.groups()), NOW), detail):
+    for block in blocks_of(overview(one, resolve(["all"], one.groups()), NOW), detail, now=NOW):
         out.print(block)
     assert isinstance(out.file, io.StringIO)
     return "\n".join(line.rstrip() for line in out.file.getvalue().splitlines())

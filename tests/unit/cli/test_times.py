@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from conche.cli.times import TimeInvalid, parse_until
+from conche.cli.times import TimeInvalid, parse_since, parse_until
 
 from .samples import NOW
 
@@ -47,3 +47,31 @@ def test_a_date_and_time_has_its_zone():
 def test_what_is_no_time_to_come_is_answered_with_what_would_have_been(words: str, problem: str):
     with pytest.raises(TimeInvalid, match=problem):
         parse_until(words, NOW)
+
+
+@pytest.mark.parametrize(
+    ("words", "at"),
+    [
+        ("2h", timedelta(hours=-2)),
+        ("90m", timedelta(minutes=-90)),
+        ("3d", timedelta(days=-3)),
+    ],
+)
+def test_a_span_lies_in_the_past_for_since(words: str, at: timedelta) -> None:
+    assert parse_since(words, NOW) == NOW + at
+
+
+def test_a_time_of_day_is_the_last_one_for_since() -> None:
+    assert parse_since(f"{NOW:%H:%M}Z", NOW) <= NOW
+    later = NOW + timedelta(hours=1)
+    assert parse_since(f"{later:%H:%M}Z", NOW) == later.replace(second=0, microsecond=0) - timedelta(days=1)
+
+
+def test_what_is_still_to_come_is_no_since() -> None:
+    with pytest.raises(TimeInvalid, match="still to come"):
+        parse_since((NOW + timedelta(hours=1)).isoformat(), NOW)
+
+
+def test_what_is_no_time_is_told_with_the_remedy_for_since() -> None:
+    with pytest.raises(TimeInvalid, match=r"the last one, in UTC"):
+        parse_since("yesterday", NOW)

@@ -1,3 +1,5 @@
+import json
+import socket
 from pathlib import Path
 
 import click
@@ -6,6 +8,7 @@ import yaml
 
 from conche.local import preparation
 from conche.local.home import Home, Stack
+from conche.local.ports import is_free
 from conche.local.preparation import Order, prepare, settings_for
 from conche.local.processes import Process
 from conche.settings import Broker, Kotekan, Renderer, Settings, load
@@ -18,7 +21,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def order(source: Path = PROJECT / "examples/configs", **changes) -> Order:
-    port = free_port()
+    port = next(p for p in iter(free_port, None) if all(map(is_free, range(p + 99, p + 113))))
     given = {
         "project": PROJECT,
         "source": source,
@@ -44,7 +47,7 @@ def test_a_rehearsal_renders_the_copy_and_uses_the_map(home):
 
 def test_without_a_rehearsal_the_directory_itself_is_used(home):
     asked = order(rehearse=False)
-    settings = settings_for(Settings(), asked, home)
+    settings = settings_for(Settings(), asked, home, fpga_port=1)
     assert settings.renderer.configs == asked.source
     assert settings.kotekan.addresses is None
 
@@ -55,7 +58,7 @@ def test_the_users_settings_hold_except_broker_and_folders(home):
         kotekan=Kotekan(answer_timeout_s=7.0),
         renderer=Renderer(configs=Path("/theirs"), on_registry_change="changed"),
     )
-    settings = settings_for(theirs, order(), home)
+    settings = settings_for(theirs, order(), home, fpga_port=1)
     assert settings.broker == Broker(
         host="127.0.0.1", port=settings.broker.port, secrets=home.secrets, root="chord", keepalive_s=9
     )
@@ -96,6 +99,15 @@ def test_a_new_stack_begins_with_an_empty_run_directory(home):
     (home.run / "epoch").write_text("old")
     prepare(order(), home)
     assert list(home.run.iterdir()) == []
+
+
+def test_the_table_of_the_earth_s_orientation_outlives_the_stack_and_a_rehearsal_has_one_of_its_own(home):
+    rehearsed = prepare(order(), home).settings.eop.state_file
+    rehearsed.parent.mkdir()
+    rehearsed.write_text("kept")
+    assert prepare(order(), home).settings.eop.state_file == rehearsed
+    assert rehearsed.read_text() == "kept"
+    assert prepare(order(rehearse=False), home).settings.eop.state_file != rehearsed
 
 
 def test_the_journal_outlives_the_stack_and_a_rehearsal_has_one_of_its_own(home):
@@ -149,3 +161,32 @@ def test_a_missing_program_is_named_with_its_package(monkeypatch, tmp_path):
 def test_the_settings_file_holds_no_password(home):
     prepare(order(), home)
     assert "password" not in yaml.safe_load(home.settings.read_text())["broker"]
+
+
+def test_the_fpga_master_of_a_rehearsal_is_simulated_behind_the_nodes(home):
+    asked = order()
+    prepared = prepare(asked, home)
+    assert prepared.sim_ports.stop not in prepared.sim_ports
+    assert prepared.settings.fpga.url == f"http://127.0.0.1:{prepared.sim_ports.stop}"
+    assert json.loads((home.sim / "map.json").read_text())["fpga"]["port"] == prepared.sim_ports.stop
+
+
+def test_a_real_fpga_master_is_that_of_the_users_settings(home, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("fpga: {url: 'https://fpga:54321', ca_file: ca.pem}\n")
+    fpga = prepare(order(rehearse=False, settings_file=file), home).settings.fpga
+    assert (fpga.url, fpga.ca_file) == ("https://fpga:54321", tmp_path / "ca.pem")
+    rehearsed = prepare(order(settings_file=file), home).settings.fpga
+    assert rehearsed.url is not None
+    assert rehearsed.url.startswith("http://127.0.0.1:")
+    assert rehearsed.ca_file is None
+
+
+def test_a_taken_port_of_the_fpga_master_is_named(home):
+    asked = order()
+    port = asked.sim_port + 12
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(click.ClickException, match=rf"port {port} is taken.*--sim-port N"),
+    ):
+        prepare(asked, home)

@@ -63,13 +63,14 @@ def test_a_node_that_moves_is_another_machine_under_another_name():
 
 def test_what_is_written_is_what_simulator_and_services_read(tmp_path):
     simulation = extend({}, [node("cx/cx1"), node("cx/cx2", port=9)], ports())
-    rehearsal.write(simulation, tmp_path)
+    rehearsal.write(simulation, tmp_path, fpga_port=21002)
     assert json.loads((tmp_path / rehearsal.MAP).read_text())["nodes"]["cx/cx2"] == {
         "host": "127.0.0.1",
         "port": 21001,
     }
     assert json.loads((tmp_path / rehearsal.ADDRESSES).read_text())["cx2.site:9"] == "127.0.0.1:21001"
     assert rehearsal.read(tmp_path) == simulation
+    assert rehearsal.read_fpga_port(tmp_path) == 21002
 
 
 def test_a_registry_that_is_wrong_is_not_rehearsed(source):

@@ -68,3 +68,9 @@ def test_a_directory_without_nodes_is_told(text):
 def test_elsewhere_paths_are_whole(text, monkeypatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     assert f"{PROJECT}/conche.sh status" in text()
+
+
+def test_it_tells_where_the_fpga_master_is_and_whether_it_is_real(text):
+    assert "http://127.0.0.1:21012, simulated" in text(fpga_url="http://127.0.0.1:21012")
+    assert "https://fpga:54321, real" in text(fpga_url="https://fpga:54321", sim_control_port=None)
+    assert "  fpga " not in text()

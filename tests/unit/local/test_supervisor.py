@@ -64,14 +64,26 @@ def test_settings_in_the_environment_hold_except_those_that_up_makes():
         "CONCHE_BROKER__PORT": "1",
         "CONCHE_CONFIG": "mine.yaml",
         "CONCHE_RENDERER__CONFIGS": "mine",
+        "CONCHE_FPGA__URL": "http://fpga:54321",
         "HOME": "/home/me",
     }
-    inner = supervisor.environment(Path("/there"), outer)
+    inner = supervisor.environment(Path("/there"), outer, rehearses=False)
     assert inner.pop("PATH").startswith(sysconfig.get_path("scripts"))
     assert inner == {
         "CONCHE_POLLER__PERIOD_S": "5",
+        "CONCHE_FPGA__URL": "http://fpga:54321",
         "HOME": "/home/me",
         "CONCHE_HOME": "/there",
         MARK: "/there",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def test_a_rehearsal_asks_no_real_fpga_master():
+    outer = {
+        "CONCHE_FPGA__URL": "https://fpga:54321",
+        "CONCHE_FPGA__CA_FILE": "ca",
+        "CONCHE_FPGA__PERIOD_S": "5",
+    }
+    inner = supervisor.environment(Path("/there"), outer, rehearses=True)
+    assert {name for name in inner if name.startswith("CONCHE_FPGA")} == {"CONCHE_FPGA__PERIOD_S"}

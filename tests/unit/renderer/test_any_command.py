@@ -9,7 +9,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ from conche.contract import (
     Maintenance,
     NodeState,
     NodeStatus,
+    Outcome,
     RegisteredNode,
     Reply,
     UpdatableConfig,
 )
-from conche.renderer import changeset
+from conche.renderer import changeset, steps
 from conche.renderer.carrying import Carrying
 from conche.renderer.changeset import ChangeSet
 from conche.renderer.chronicle import Chronicle
@@ -40,16 +41,17 @@ from conche.renderer.forcing import Forced
 from conche.renderer.history import History
 from conche.renderer.nodes import read_nodes
 from conche.renderer.orders import Orders
-from conche.renderer.outcomes import Sightings
-from conche.renderer.render import Rendering
+from conche.renderer.outcomes import OVERTAKEN, Sightings
+from conche.renderer.render import Rendered, Rendering
 from conche.renderer.trial import Trial
+from conche.renderer.workers import Workers
 from conche.renderer.worklist import Worklist
 from conche.settings import RegistryChange
 
 NAMES = ("cx1", "cx2", "cx3")
 BASE = "depth: {depth}\ngains: {{kotekan_update_endpoint: json, coeff: 1.0}}\n"
 WHOM = st.sampled_from([*NAMES, "all"])
-POINTS = ("_write_new", "write_atomic", "_rename", "after rename", "after commit")
+POINTS = ("staging", "record", "before renames", "between renames", "before commit", "before finish")
 
 
 class Killed(BaseException):
@@ -57,14 +59,15 @@ class Killed(BaseException):
 
 
 class Plane:
-    """The renderer's command plane, in one process after another."""
+    """The renderer's command plane, in one process after another, and nodes that do what they are told a bit later."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "configs"
-        self.run_dir = folder / "run"
         self.loop = asyncio.new_event_loop()
         self.replies: list[Reply] = []
         self.events: list[Event] = []
+        self.published: dict[str, str] = {}
+        self.runs: dict[str, str] = {}
         self.waiting: asyncio.Task[None] | None = None
         for name in NAMES:
             self.write(f"cx/{name}.yaml", BASE.format(depth=1))
@@ -79,6 +82,13 @@ class Plane:
         path = self.root / name
         return path.read_text() if path.exists() else None
 
+    def wanted(self, name: str) -> str:
+        """What a node should run, by the files alone."""
+        node = next(node for node in self.work.nodes() if node.name == name)
+        found = Rendering(self.root).render(node).fingerprint
+        assert found is not None
+        return found.revision
+
     # --- what the command plane asks of the bus
 
     def send(self, topic: str, payload: Any, *, correlation: bytes | None = None) -> None:
@@ -92,9 +102,8 @@ class Plane:
 
     def start(self) -> None:
         self.history = History(self.root)
-        rendering, self.work = Rendering(self.root), Worklist()
-        self.work.set_nodes(read_nodes(rendering.files))
-        self.rendering = rendering
+        self.rendering, self.work = Rendering(self.root), Worklist()
+        self.work.set_nodes(read_nodes(self.rendering.files))
         self.sightings = Sightings()
         groups = {"cx": {name: RegisteredNode(host=name, port=1, epoch="e") for name in NAMES}}
         self.orders = Orders(
@@ -103,13 +112,14 @@ class Plane:
             groups=lambda: groups,
             nodes=self.work.nodes,
             wake=lambda: None,
-            absence=lambda _: None,
+            workers=Workers(),
+            is_known=lambda envelope: self.carrying.known.knows(envelope),
             chronicle=Chronicle(self),
         )
         self.editor = Editor(
-            rendering=rendering,
+            rendering=self.rendering,
             work=self.work,
-            changes=ChangeSet(self.root, self.run_dir),
+            changes=ChangeSet(self.root),
             history=self.history,
         )
         self.carrying = Carrying(
@@ -125,28 +135,46 @@ class Plane:
         self.waiting = self.loop.create_task(self.carrying.run())
         self.loop.run_until_complete(self.carrying.begin())
         self.look()
+        self.obey()
 
     def look(self) -> None:
+        """Render what has changed on disk, as the service does when nothing else is to be done."""
+        self.work.files_changed(self.rendering.files.refresh().names)
+        self.say([self.rendering.render(node) for node in self.work.stale()])
+        self.history.take_edits()
+
+    def say(self, found: list[Rendered]) -> None:
+        for rendered in found:
+            self.work.finish(rendered)
+            revision = rendered.fingerprint.revision if rendered.fingerprint else None
+            self.sightings.supersede(rendered.node.key, revision, OVERTAKEN)
+            if revision is not None:
+                self.published[rendered.node.name] = revision
+
+    async def publish(self, trial: Trial) -> None:
+        """As the service does: what was tried out, unless somebody else has changed something too."""
         changes = self.rendering.files.refresh()
         self.work.files_changed(changes.names)
-        for node in self.work.stale():
-            self.work.finish(self.rendering.render(node))
-        self.history.take_edits()
-        for node in self.work.nodes():
-            done = self.work.done(node.key)
-            assert done is not None
+        if changes.names <= trial.files.keys():
+            self.say(list(trial.after.values()))
+
+    def obey(self) -> None:
+        """Have each node run what was published, and say so."""
+        for name, revision in self.published.items():
+            self.runs[name] = revision
             status = NodeStatus(
                 state=NodeState.STARTED,
                 started=True,
                 maintenance=Maintenance(on=False),
                 epoch="e",
-                desired=done.revision,
-                live=done.revision,
+                desired=revision,
+                live=revision,
             )
-            self.sightings.on_status({"group": "cx", "node": node.name}, status)
+            self.sightings.on_status({"group": "cx", "node": name}, status)
+        self.pass_time()
 
-    async def publish(self, trial: Trial) -> None:
-        self.look()
+    def pass_time(self) -> None:
+        self.loop.run_until_complete(asyncio.sleep(0.005))
 
     def kill(self) -> None:
         assert self.waiting is not None
@@ -154,12 +182,28 @@ class Plane:
         with contextlib.suppress(asyncio.CancelledError):
             self.loop.run_until_complete(self.waiting)
 
-    def order(self, message: Incoming) -> None:
-        """Have a command carried out, and wait for its answer."""
+    def order(self, message: Incoming, *, remembered: bool = False) -> None:
+        """Have a command carried out, and wait for its answer; nobody says ok for what no node runs.
+
+        But for an answer that is only remembered.
+        """
         self.orders.on_command(message)
         while self.orders:
             self.loop.run_until_complete(self.orders.carry_out_next(self.carrying, before=self.before))
-        self.loop.run_until_complete(asyncio.sleep(0.005))
+        self.pass_time()
+        if not remembered:
+            self.check_results()
+        self.look()
+        self.obey()
+        if not remembered:
+            self.check_results()
+
+    def check_results(self) -> None:
+        for reply in self.replies:
+            for key, result in reply.results.items():
+                name = key.partition("/")[2]
+                if result.outcome is Outcome.OK:
+                    assert self.runs[name] == self.wanted(name), reply
 
     async def before(self) -> None:
         self.history.take_edits()
@@ -175,6 +219,8 @@ class AnyCommand(RuleBasedStateMachine):
         self.sent: list[tuple[str, str, Arguments]] = []
         self.effects: dict[str, dict[str, str]] = {}
         self.files: dict[str, str | None] = {}
+        self.unheard: set[str] = set()
+        """Commits of processes that died before they could tell of them."""
 
     @initialize()
     def begin(self) -> None:
@@ -187,59 +233,90 @@ class AnyCommand(RuleBasedStateMachine):
 
     # --- wishes
 
-    @rule(whom=WHOM, coeff=st.integers(1, 4), crash=st.sampled_from([None, None, None, *POINTS]))
-    def values_are_set(self, whom: str, coeff: int, crash: str | None) -> None:
+    @rule(
+        whom=WHOM,
+        coeff=st.integers(1, 4),
+        crash=st.sampled_from([None, None, None, *POINTS]),
+        meanwhile=st.sampled_from([None, None, "same", "other"]),
+    )
+    def values_are_set(self, whom: str, coeff: int, crash: str | None, meanwhile: str | None) -> None:
         wish = UpdatableConfig(id=self.new_id(), endpoint="gains", values={"coeff": coeff})
         text = json.dumps({"gains": {"coeff": float(coeff)}}, indent=2) + "\n"
         files = {f".updatable/cx/{name}.json": text for name in self.chosen(whom)}
-        self.order("updatable_config", whom, wish, files, crash)
+        self.order("updatable_config", whom, wish, files, crash, meanwhile)
 
-    @rule(whom=WHOM, depth=st.integers(1, 4), crash=st.sampled_from([None, None, None, *POINTS]))
-    def base_is_set(self, whom: str, depth: int, crash: str | None) -> None:
+    @rule(
+        whom=WHOM,
+        depth=st.integers(1, 4),
+        crash=st.sampled_from([None, None, None, *POINTS]),
+        meanwhile=st.sampled_from([None, None, "same", "other"]),
+    )
+    def base_is_set(self, whom: str, depth: int, crash: str | None, meanwhile: str | None) -> None:
         text = BASE.format(depth=depth)
         wish = BaseConfig(id=self.new_id(), config_content=text)
-        self.order("base_config", whom, wish, {f"cx/{name}.yaml": text for name in self.chosen(whom)}, crash)
+        files = {f"cx/{name}.yaml": text for name in self.chosen(whom)}
+        self.order("base_config", whom, wish, files, crash, meanwhile)
 
     @rule(whom=WHOM)
     def nonsense_is_sent(self, whom: str) -> None:
         wish = BaseConfig(id=self.new_id(), config_content="a: [")
-        self.order("base_config", whom, wish, {}, None)
-        assert not self.plane.replies[-1].ok
+        self.plane.replies.clear()
+        self.sent.append(("base_config", whom, wish))
+        self.plane.order(self.message("base_config", whom, wish))
+        assert [(reply.id, reply.ok) for reply in self.plane.replies] == [(wish.id, False)]
 
     @precondition(lambda self: self.sent)
-    @rule(back=st.integers(1, 5))
-    def one_is_repeated(self, back: int) -> None:
+    @rule(back=st.integers(1, 5), restarted=st.booleans())
+    def one_is_repeated(self, back: int, restarted: bool) -> None:
         action, whom, wish = self.sent[-min(back, len(self.sent))]
-        known = str(wish.id) in self.effects
-        before = dict(self.files)
-        if not known:
+        if str(wish.id) not in self.effects:
             return
+        if restarted:
+            self.renderer_is_restarted()
         self.plane.replies.clear()
-        self.plane.order(self.message(action, whom, wish))
+        self.plane.order(self.message(action, whom, wish), remembered=not restarted)
         assert [reply.id for reply in self.plane.replies] == [wish.id]
-        assert self.files == before
+        if restarted and any(self.files[n] != text for n, text in self.effects[str(wish.id)].items()):
+            assert not self.plane.replies[0].ok
+            assert "since" in (self.plane.replies[0].error or "")
 
     def order(
-        self, action: str, whom: str, wish: Arguments, files: dict[str, str], crash: str | None
+        self,
+        action: str,
+        whom: str,
+        wish: Arguments,
+        files: dict[str, str],
+        crash: str | None,
+        meanwhile: str | None,
     ) -> None:
         plane = self.plane
         plane.replies.clear()
         changes = {name: text for name, text in files.items() if self.files[name] != text}
         self.sent.append((action, whom, wish))
-        if crash is not None and changes:
+        edited = self.edit_meanwhile(meanwhile, changes) if meanwhile and changes else {}
+        if crash is not None and changes and not edited:
             self.crash_in(crash, action, whom, wish)
         else:
-            plane.order(self.message(action, whom, wish))
-            assert [reply.id for reply in plane.replies] == [wish.id]
-        done = all(plane.text(name) == text for name, text in changes.items())
-        if crash is not None and changes:
-            undone = all(plane.text(name) == self.files[name] for name in changes)
-            assert done or undone
-        else:
-            assert done
-        if done and changes:
+            with editing(plane, edited):
+                plane.order(self.message(action, whom, wish))
+        assert [reply.id for reply in plane.replies] == [wish.id]
+        self.files |= edited
+        if not edited.keys() & changes.keys():
+            assert plane.replies[0].error is None
             self.files |= changes
-            self.effects[str(wish.id)] = changes
+            if changes:
+                self.effects[str(wish.id)] = changes
+        else:
+            assert "was changed at this very moment" in (plane.replies[0].error or "")
+
+    def edit_meanwhile(self, which: str, changes: dict[str, str]) -> dict[str, str]:
+        """Return what somebody writes by hand just then: to a file of the change, or to one of another node."""
+        names = [name for name in self.names() if name.endswith(".yaml")]
+        same = [name for name in names if name in changes]
+        stems = {Path(name).stem for name in changes}
+        other = [name for name in names if Path(name).stem not in stems]
+        chosen = same if which == "same" else other
+        return {chosen[0]: BASE.format(depth=10 + len(self.sent))} if chosen else {}
 
     def crash_in(self, point: str, action: str, whom: str, wish: Arguments) -> None:
         """Kill the process at a point of a change, start the next one, and have the sender repeat itself."""
@@ -248,8 +325,10 @@ class AnyCommand(RuleBasedStateMachine):
         assert not self.plane.replies
         self.plane.kill()
         self.plane.start()
+        self.unheard |= {
+            c.id for c in self.plane.history.log() if c.trailers.get("Command-Id") == f"ann/{wish.id}"
+        }
         self.plane.order(self.message(action, whom, wish))
-        assert [reply.id for reply in self.plane.replies] == [wish.id]
         assert self.plane.replies[0].ok
 
     # --- what else happens
@@ -274,9 +353,7 @@ class AnyCommand(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_left_behind(self) -> None:
-        left = [path.name for path in self.plane.root.rglob(".*.conche-*")]
-        assert not left
-        assert not self.plane.run_dir.exists() or not list(self.plane.run_dir.iterdir())
+        assert not [path.name for path in self.plane.root.rglob(".*conche-*")]
 
     @invariant()
     def each_effect_is_one_commit(self) -> None:
@@ -286,9 +363,15 @@ class AnyCommand(RuleBasedStateMachine):
         assert sorted(ids) == sorted(f"ann/{one}" for one in self.effects)
 
     @invariant()
-    def journal_tells_of_each_reply(self) -> None:
-        told = [event.command for event in self.plane.events if event.kind is EventKind.REPLY]
-        assert len(set(told)) == len({str(wish.id) for _, _, wish in self.sent} & set(told))
+    def journal_tells_of_each_answer(self) -> None:
+        told = {(event.command, event.ok) for event in self.plane.events if event.kind is EventKind.REPLY}
+        assert {(reply.id, reply.ok) for reply in self.plane.replies} <= told
+
+    @invariant()
+    def journal_tells_of_each_commit(self) -> None:
+        told = {event.commit for event in self.plane.events if event.kind is EventKind.CONFIG}
+        by_command = [c for c in self.plane.history.log() if "Command-Id" in c.trailers]
+        assert {c.id for c in by_command} - self.unheard <= told
 
     def teardown(self) -> None:
         self.plane.kill()
@@ -309,26 +392,50 @@ class AnyCommand(RuleBasedStateMachine):
 
 
 @contextlib.contextmanager
-def dying_at(point: str) -> Any:
-    """Have the process end when it comes to a point of a change."""
-    places: dict[str, tuple[Any, str]] = {
-        "_write_new": (changeset, "_write_new"),
-        "write_atomic": (changeset, "write_atomic"),
-        "_rename": (changeset, "_rename"),
-        "after rename": (History, "commit"),
-        "after commit": (ChangeSet, "finish"),
-    }
-    owner, name = places[point]
-    real: Callable[..., Any] = getattr(owner, name)
+def editing(plane: Plane, edited: dict[str, str]) -> Iterator[None]:
+    """Have somebody write files by hand when a change was tried out and is about to be written."""
+    real = Editor.write
 
-    def die(*_: Any, **__: Any) -> None:
-        raise Killed
+    def write(editor: Editor, *arguments: Any) -> Any:
+        for name, text in edited.items():
+            plane.write(name, text)
+        return real(editor, *arguments)
 
-    setattr(owner, name, die)
+    with patched(Editor, "write", write):
+        yield
+
+
+@contextlib.contextmanager
+def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
+    real = getattr(owner, name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
         setattr(owner, name, real)
+
+
+@contextlib.contextmanager
+def dying_at(point: str) -> Iterator[None]:
+    """Have the process end when it comes to a point of a change."""
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    def die_between(wanted: Any) -> None:
+        steps.put_in_place(list(wanted)[:1])
+        raise Killed
+
+    places: dict[str, tuple[Any, str, Callable[..., None]]] = {
+        "staging": (steps, "_write_new", die),
+        "record": (changeset, "write_atomic", die),
+        "before renames": (changeset, "put_in_place", die),
+        "between renames": (changeset, "put_in_place", die_between),
+        "before commit": (History, "commit", die),
+        "before finish": (ChangeSet, "finish", die),
+    }
+    with patched(*places[point]):
+        yield
 
 
 TestAnyCommand = AnyCommand.TestCase

@@ -8,25 +8,21 @@ from typing import Any
 
 import pytest
 
-from conche.renderer import changeset
+from conche.renderer import changeset, steps
 from conche.renderer.changeset import FILE, ChangeFailed, ChangeSet, Note
 
 from .directory import ConfigDirectory
 
 NOTE = Note(author="ann", subject="more gain", trailers={"command_id": "ann/1"})
 NEW = {"cx/cx1.yaml": b"x: 2\n", "cx/cx2.yaml": None, ".updatable/cx/cx1.json": b"{}\n"}
+BEFORE = {"cx/cx1.yaml": b"x: 1\n", "cx/cx2.yaml": b"y: 1\n", ".updatable/cx/cx1.json": None}
 
 
 @pytest.fixture
-def run_dir(tmp_path: Path) -> Path:
-    return tmp_path / "run"
-
-
-@pytest.fixture
-def changes(configs: ConfigDirectory, run_dir: Path) -> ChangeSet:
+def changes(configs: ConfigDirectory) -> ChangeSet:
     configs.write("cx/cx1.yaml", "x: 1\n")
     configs.write("cx/cx2.yaml", "y: 1\n")
-    return ChangeSet(configs.root, run_dir)
+    return ChangeSet(configs.root)
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -34,34 +30,30 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def test_all_files_are_written_and_nothing_is_left_beside_them(
-    changes: ChangeSet, configs: ConfigDirectory, run_dir: Path
+    changes: ChangeSet, configs: ConfigDirectory
 ) -> None:
-    changes.apply(NEW, NOTE)
+    changes.apply(NEW, NOTE, before=BEFORE)
     changes.finish()
     assert files(configs.root) == {
         "nodes.yaml": b"groups: {cx: {cx1: {host: h1}}}\n",
         "cx/cx1.yaml": b"x: 2\n",
         ".updatable/cx/cx1.json": b"{}\n",
     }
-    assert list(run_dir.iterdir()) == []
 
 
-def test_what_was_applied_can_be_taken_back_folders_too(
-    changes: ChangeSet, configs: ConfigDirectory, run_dir: Path
-) -> None:
+def test_what_was_applied_can_be_taken_back_folders_too(changes: ChangeSet, configs: ConfigDirectory) -> None:
     before = files(configs.root)
-    changes.apply(NEW, NOTE)
+    changes.apply(NEW, NOTE, before=BEFORE)
     changes.undo()
     assert files(configs.root) == before
     assert not (configs.root / ".updatable").exists()
-    assert list(run_dir.iterdir()) == []
 
 
 def test_a_file_keeps_its_mode_and_a_link_stays_a_link(changes: ChangeSet, configs: ConfigDirectory) -> None:
     path = configs.write("cx/real.yaml", "x: 1\n")
     path.chmod(0o640)
     (configs.root / "cx/link.yaml").symlink_to("real.yaml")
-    changes.apply({"cx/link.yaml": b"x: 9\n"}, NOTE)
+    changes.apply({"cx/link.yaml": b"x: 9\n"}, NOTE, before={"cx/link.yaml": b"x: 1\n"})
     changes.finish()
     assert (configs.root / "cx/link.yaml").is_symlink()
     assert path.read_text() == "x: 9\n"
@@ -73,7 +65,7 @@ def test_a_link_that_leads_out_of_the_directory_is_refused(
 ) -> None:
     (configs.root / "cx/out.yaml").symlink_to(tmp_path / "other.yaml")
     with pytest.raises(ChangeFailed, match="outside of the config directory"):
-        changes.apply({"cx/out.yaml": b"x"}, NOTE)
+        changes.apply({"cx/out.yaml": b"x"}, NOTE, before={})
 
 
 class Fails:
@@ -97,17 +89,16 @@ class Fails:
 def test_a_disk_that_fills_on_the_way_changes_nothing(
     changes: ChangeSet,
     configs: ConfigDirectory,
-    run_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
     place: str,
     times: int,
 ) -> None:
     before = files(configs.root)
-    monkeypatch.setattr(changeset, place, Fails(getattr(changeset, place), times))
+    module = changeset if place == "write_atomic" else steps
+    monkeypatch.setattr(module, place, Fails(getattr(module, place), times))
     with pytest.raises(ChangeFailed, match=r"nothing was changed: .*No space left"):
-        changes.apply(NEW, NOTE)
+        changes.apply(NEW, NOTE, before=BEFORE)
     assert files(configs.root) == before
-    assert not (run_dir / FILE).exists()
 
 
 @pytest.mark.parametrize("times", [0, 1])
@@ -127,7 +118,7 @@ def test_a_rename_that_fails_brings_back_what_was_renamed_before(
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(ChangeFailed, match="I/O error"):
-        changes.apply(NEW, NOTE)
+        changes.apply(NEW, NOTE, before=BEFORE)
     assert files(configs.root) == before
 
 
@@ -137,53 +128,120 @@ def test_the_words_name_the_file_and_not_the_temporary_one(
     def full(step: Any, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(step.new))
 
-    monkeypatch.setattr(changeset, "_write_new", full)
+    monkeypatch.setattr(steps, "_write_new", full)
     with pytest.raises(ChangeFailed, match=r"^nothing was changed: cx1.yaml: No space left on device$"):
-        changes.apply({"cx/cx1.yaml": b"x"}, NOTE)
+        changes.apply({"cx/cx1.yaml": b"x"}, NOTE, before=BEFORE)
 
 
-@pytest.mark.parametrize("renamed", [0, 1, 2])
-def test_a_start_after_a_crash_finishes_what_was_begun(
-    changes: ChangeSet,
-    configs: ConfigDirectory,
-    run_dir: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    renamed: int,
-) -> None:
-    class Killed(BaseException):
-        pass
+class Killed(BaseException):
+    """Stands for the end of the process."""
 
-    def some(steps: Any) -> None:
-        for step in list(steps)[:renamed]:
-            os.replace(step.new, step.target) if step.write else step.target.unlink()
+
+def killed_after(changes: ChangeSet, renamed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the process end in the middle of the renames."""
+    real = changeset.put_in_place
+
+    def some(wanted: Any) -> None:
+        real(list(wanted)[:renamed])
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(changeset, "_rename", some)
+        patch.setattr(changeset, "put_in_place", some)
         with pytest.raises(Killed):
-            changes.apply(NEW, NOTE)
-    after = ChangeSet(configs.root, run_dir)
-    assert after.recover() == (sorted(NEW), NOTE)
+            changes.apply(NEW, NOTE, before=BEFORE)
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2, 3])
+def test_a_start_after_a_crash_finishes_what_was_begun(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch, renamed: int
+) -> None:
+    killed_after(changes, renamed, monkeypatch)
+    after = ChangeSet(configs.root)
+    record = after.recover()
+    assert record is not None
+    assert (record.names, record.note) == (sorted(NEW), NOTE)
     after.finish()
     assert files(configs.root).keys() == {"nodes.yaml", "cx/cx1.yaml", ".updatable/cx/cx1.json"}
     assert (configs.root / "cx/cx1.yaml").read_text() == "x: 2\n"
 
 
+@pytest.mark.parametrize("renamed", [0, 3])
+@pytest.mark.parametrize("name", ["cx/cx1.yaml", "cx/cx2.yaml"])
+def test_what_somebody_wrote_after_a_crash_is_his(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch, renamed: int, name: str
+) -> None:
+    killed_after(changes, renamed, monkeypatch)
+    configs.write(name, "mine: 1\n")
+    after = ChangeSet(configs.root)
+    record = after.recover()
+    assert record is not None
+    assert name not in record.names
+    after.undo() if renamed else after.finish()
+    assert (configs.root / name).read_text() == "mine: 1\n"
+
+
+@pytest.mark.parametrize("name", sorted(NEW))
+def test_what_somebody_writes_meanwhile_is_not_written_over(
+    changes: ChangeSet, configs: ConfigDirectory, name: str
+) -> None:
+    configs.write(name, "mine: 1\n")
+    before = files(configs.root)
+    with pytest.raises(ChangeFailed, match=rf"{name} was changed at this very moment"):
+        changes.apply(NEW, NOTE, before=BEFORE)
+    assert files(configs.root) == before
+
+
+def test_what_somebody_writes_between_the_renames_is_not_written_over(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = changeset.put_in_place
+
+    def slow(wanted: Any) -> None:
+        configs.write("cx/cx2.yaml", "mine: 1\n")
+        real(wanted)
+
+    monkeypatch.setattr(changeset, "put_in_place", slow)
+    with pytest.raises(ChangeFailed, match=r"cx/cx2.yaml was changed at this very moment"):
+        changes.apply(NEW, NOTE, before=BEFORE)
+    assert files(configs.root) == {
+        "nodes.yaml": b"groups: {cx: {cx1: {host: h1}}}\n",
+        "cx/cx1.yaml": b"x: 1\n",
+        "cx/cx2.yaml": b"mine: 1\n",
+    }
+
+
+def test_a_disk_that_refuses_to_take_it_back_ends_nothing_and_the_next_start_does_it(
+    changes: ChangeSet,
+    configs: ConfigDirectory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = files(configs.root)
+    changes.apply(NEW, NOTE, before=BEFORE)
+    with monkeypatch.context() as patch:
+        patch.setattr(changeset, "take_back", Fails(steps.take_back, 1))
+        changes.undo()
+    assert "tried again at the next start" in caplog.text
+    after = ChangeSet(configs.root)
+    assert after.recover() is not None
+    after.undo()
+    assert files(configs.root) == before
+
+
 def test_a_start_after_a_crash_clears_away_what_was_only_prepared(
-    changes: ChangeSet, configs: ConfigDirectory, run_dir: Path
+    changes: ChangeSet, configs: ConfigDirectory
 ) -> None:
     before = files(configs.root)
     configs.write("cx/.cx1.yaml.0123abcd.conche-new", "half")
     configs.write("cx/.cx1.yaml.0123abcd.conche-old", "x: 1\n")
-    assert ChangeSet(configs.root, run_dir).recover() is None
+    assert ChangeSet(configs.root).recover() is None
     assert files(configs.root) == before
 
 
 def test_a_record_that_cannot_be_read_changes_nothing(
-    changes: ChangeSet, configs: ConfigDirectory, run_dir: Path, caplog: pytest.LogCaptureFixture
+    changes: ChangeSet, configs: ConfigDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run_dir.mkdir()
-    (run_dir / FILE).write_text("{")
+    (configs.root / FILE).write_text("{")
     before = files(configs.root)
     assert changes.recover() is None
     assert files(configs.root) == before

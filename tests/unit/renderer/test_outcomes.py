@@ -57,7 +57,12 @@ def test_words_say_what_holds_it() -> None:
 
 async def waiting(sightings: Sightings, seconds: float = 60) -> "asyncio.Task[Result]":
     deadline = asyncio.get_running_loop().time() + seconds
-    task = asyncio.create_task(sightings.outcome("cx/cx1", NEW, deadline=deadline))
+    expected = sightings.expect({"cx/cx1": NEW})
+
+    async def result() -> Result:
+        return (await expected.results(deadline=deadline))["cx/cx1"]
+
+    task = asyncio.create_task(result())
     await asyncio.sleep(0)
     return task
 

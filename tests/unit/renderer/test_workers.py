@@ -48,3 +48,14 @@ def test_one_that_never_was_is_absent_a_while_after_the_start(clock: Clock) -> N
     assert workers.absence("cx") is None
     clock.now += PATIENCE_S
     assert workers.absence("cx") is not None
+
+
+def test_other_services_are_told_apart_from_workers(clock: Clock) -> None:
+    workers = Workers(clock)
+    workers.on_birth({"service": "journal"}, birth(ServiceState.ONLINE))
+    clock.now += PATIENCE_S
+    assert workers.absence_of("journal") is None
+    assert workers.absence("journal") is not None
+    workers.on_birth({"service": "journal"}, birth(ServiceState.LOST))
+    clock.now += PATIENCE_S
+    assert workers.absence_of("journal") == "journal is away: is 'conche journal' running?"

@@ -8,6 +8,7 @@ from msgspec.json import encode
 
 from conche.cli.output import moment, plain
 from conche.cli.rows import Row
+from conche.contract import Service
 
 from .live import Live, Moved
 from .table import Entry
@@ -82,6 +83,8 @@ class TextChanges:
         self._begun = False
         self._lost = False
         self._problems = _Said()
+        self._fpga = _Said()
+        self._eop = _Said()
         self._groups = _Said()
         self._nodes = _Said()
         self._attention = _Attention(live, only_wrong=wrong)
@@ -98,6 +101,8 @@ class TextChanges:
         if moved.others:
             yield from self._of_broker()
             yield from self._of_problems()
+            yield from self._of_fpga()
+            yield from self._of_eop()
             yield from self._of_groups()
         for key in moved.nodes:
             yield from self._of_node(key, now)
@@ -115,6 +120,25 @@ class TextChanges:
         for words, health in problems.items():
             if self._problems.is_new(words, health):
                 yield _SELF, health, words
+
+    def _of_fpga(self) -> Iterator[tuple[str, str, str]]:
+        status = self._live.fpga.status if self._live.fpga else None
+        if status is None:
+            if self._fpga.forget_others(()):
+                yield Service.FPGA, "gone", ""
+        elif self._fpga.is_new("", (status.state, status.error, status.frame0_ns)):
+            frame0 = f"frame0 {status.frame0_ns} ns" if status.frame0_ns is not None else ""
+            error = plain(status.error) if status.error else ""
+            yield Service.FPGA, status.state, "; ".join(part for part in (error, frame0) if part)
+
+    def _of_eop(self) -> Iterator[tuple[str, str, str]]:
+        status = self._live.eop.status if self._live.eop else None
+        if status is None:
+            if self._eop.forget_others(()):
+                yield Service.EOP, "gone", ""
+        elif self._eop.is_new("", (status.state, status.error, status.warning, status.last_success_at)):
+            told = (status.error, status.warning)
+            yield Service.EOP, status.state, "; ".join(plain(words) for words in told if words)
 
     def _of_groups(self) -> Iterator[tuple[str, str, str]]:
         for group in self._groups.forget_others(self._live.tallies):
@@ -193,6 +217,10 @@ class JsonChanges:
         }
         found |= {("service", name): {"birth": birth} for name, birth in sorted(picture.births.items())}
         found |= {("topic", topic): {"error": why} for topic, why in sorted(picture.unreadable.items())}
+        if live.fpga:
+            found["fpga", ""] = {"status": live.fpga.status}
+        if live.eop:
+            found["eop", ""] = {"status": live.eop.status}
         for group in live.tallies:
             served, polled = picture.is_served(group), group not in picture.unpolled
             found["group", group] = {"served": served, "polled": polled, "error": live.trouble_of(group)}

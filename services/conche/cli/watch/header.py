@@ -7,9 +7,11 @@ from typing import Final
 
 from rich.text import Text
 
-from conche.cli.output import ERROR_STYLE, HEALTH_STYLES, clock, count, natural, plain, span
+from conche.cli.output import ERROR_STYLE, HEALTH_STYLES, clock, count, plain, span
 from conche.cli.overview import online, services_words, stopped
 from conche.cli.rows import SEVERITY
+from conche.client.words import natural
+from conche.contract import Service
 
 from .live import Live
 
@@ -47,8 +49,9 @@ def header(live: Live, *, room: int, now: datetime) -> list[Text]:
     lines = [*_broker(live, now), *_problems(live)]
     left = room - len(lines)
     if left > len(live.tallies) or left > 2:
-        lines.append(_services(live))
-        left -= 1
+        above = [_services(live), *_instrument(live, now)]
+        lines += above
+        left -= len(above)
     return [*lines, *_groups(live, left)][:room]
 
 
@@ -82,6 +85,13 @@ def _services(live: Live) -> Text:
     if away := stopped(live.picture):
         line.append(f"; offline: {services_words(away)}")
     return line
+
+
+def _instrument(live: Live, now: datetime) -> Iterable[Text]:
+    if live.fpga:
+        yield Text.assemble(f"{Service.FPGA:<6}  ", live.fpga.words(now))
+    if live.eop:
+        yield Text.assemble(f"{Service.EOP:<6}  ", live.eop.words(now))
 
 
 def _groups(live: Live, room: int) -> list[Text]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -50,26 +50,43 @@ class Lines:
         following
             What brings the changes; its end is the end.
         """
-        following.add_done_callback(lambda _: self._wake.set())
-        with _reader(self._wake) as reader, suppress(BrokenPipeError):
-            while not reader.is_set():
-                self.on_change()
-                self._print()
-                if following.done():
-                    following.result()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_S):
-                        await self._wake.wait()
-                        self._wake.clear()
-            return 0
-        # What is left in the buffer can't be written either, and Python would complain of that when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return await echo_while_read(self._take, wake=self._wake, following=following)
 
-    def _print(self) -> None:
-        if self._pending:
-            click.echo("\n".join(self._pending))
-            self._pending.clear()
+    def _take(self) -> list[str]:
+        self.on_change()
+        lines, self._pending = self._pending, []
+        return lines
+
+
+async def echo_while_read(
+    take: Callable[[], Sequence[str]], *, wake: asyncio.Event, following: asyncio.Task[None]
+) -> int:
+    """Print lines as they come, until nobody reads any more; return the exit code.
+
+    Parameters
+    ----------
+    take
+        Returns the lines that are to be printed; asked now and then, and when ``wake`` is set.
+    wake
+        Set when there are some.
+    following
+        What brings the changes; its end is the end.
+    """
+    following.add_done_callback(lambda _: wake.set())
+    with _reader(wake) as reader, suppress(BrokenPipeError):
+        while not reader.is_set():
+            if lines := take():
+                click.echo("\n".join(lines))
+            if following.done():
+                following.result()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await wake.wait()
+                    wake.clear()
+        return 0
+    # What is left in the buffer can't be written either, and Python would complain of that when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 @contextmanager

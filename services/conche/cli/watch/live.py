@@ -6,16 +6,22 @@ from datetime import datetime
 from typing import Any, Final
 
 from conche.bus.feed import News
+from conche.cli.eopline import EopView, eop_view
+from conche.cli.frame0 import FpgaView, fpga_view
 from conche.cli.overview import Problem, problems_of, unserved
-from conche.cli.picture import UNPOLLED, Picture
 from conche.cli.rows import worst
-from conche.cli.targets import still_there
+from conche.client.picture import UNPOLLED, Picture
+from conche.client.targets import still_there
 from conche.contract import (
     BIRTHS,
+    EOP,
+    FPGA,
     GROUP_SUMMARY,
     NODE_STATUS,
     REGISTRY,
     SWEEP,
+    EopStatus,
+    FpgaStatus,
     GroupSummary,
     Health,
     Message,
@@ -28,7 +34,7 @@ from conche.contract import (
 
 from .table import Entry, Line, Tally, entry_of, lines_of
 
-KINDS: Final[tuple[Message[Any], ...]] = (REGISTRY, *BIRTHS, GROUP_SUMMARY, NODE_STATUS, SWEEP)
+KINDS: Final[tuple[Message[Any], ...]] = (REGISTRY, *BIRTHS, GROUP_SUMMARY, NODE_STATUS, SWEEP, FPGA, EOP)
 """What is followed."""
 
 STALE_PERIODS: Final = 3.0
@@ -88,6 +94,8 @@ class Live:
         """By group, in natural order."""
         self.lost: Lost | None = None
         self.complete = False
+        self._fpga: FpgaStatus | None = None
+        self._eop: EopStatus | None = None
         self._words = words
         self._wanted: dict[str, None] = {}
         self._dirty: dict[str, None] = {}
@@ -111,6 +119,10 @@ class Live:
             self._on_birth("/".join(news.params.values()), news.payload)
         elif kind is GroupSummary:
             self._on_summary(news.params["group"], news.payload)
+        elif kind is FpgaStatus:
+            self._on_fpga(news.payload if isinstance(news.payload, FpgaStatus) else None)
+        elif kind is EopStatus:
+            self._on_eop(news.payload if isinstance(news.payload, EopStatus) else None)
         elif isinstance(news.payload, Sweep):
             self._sweeps[news.params["instance"]] = _Heard(news.payload, now_s)
         elif kind is Registry and news.trouble is None:
@@ -141,6 +153,14 @@ class Live:
         before = self.picture.summaries.get(group)
         if _put(self.picture.summaries, group, summary):
             self._others |= before is None or summary is None or before.summary is not summary.summary
+
+    def _on_fpga(self, fpga: FpgaStatus | None) -> None:
+        self._others |= fpga != self._fpga
+        self._fpga = fpga
+
+    def _on_eop(self, eop: EopStatus | None) -> None:
+        self._others |= eop != self._eop
+        self._eop = eop
 
     def on_complete(self, now_s: float) -> None:
         """Take that all that is retained was told."""
@@ -236,6 +256,17 @@ class Live:
         """Yield what is wrong outside the groups, the worst first."""
         return problems_of(self.picture)
 
+    @property
+    def fpga(self) -> FpgaView | None:
+        """The FPGA master; None where there is none."""
+        return fpga_view(self._fpga, self.picture.births.get(Service.FPGA))
+
+    @property
+    def eop(self) -> EopView | None:
+        """The Earth-orientation table; None where no node is to have one."""
+        view = eop_view(self._eop, self.picture.births.get(Service.EOP))
+        return view if view and view.is_of_concern else None
+
     def trouble_of(self, group: str) -> str | None:
         """Return why nobody looks after a group, or None."""
         return unserved(self.picture, group) or self.picture.unpolled.get(group)
@@ -252,7 +283,8 @@ class Live:
         """Everything in one word."""
         problems = [problem.health for problem in self.problems()]
         lost = [Health.ERROR] if self.lost else []
-        return worst([*lost, *problems, *map(self.group_health, self.tallies)])
+        others = [view.health for view in (self.fpga, self.eop) if view]
+        return worst([*lost, *problems, *others, *map(self.group_health, self.tallies)])
 
 
 def _put(states: dict[str, Any], name: str, state: object) -> bool:

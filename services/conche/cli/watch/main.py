@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from conche.bus.feed import Feed, News
 from conche.cli.output import console, plain
-from conche.cli.session import shown_of, with_broker, without_number
+from conche.cli.session import with_broker, without_number
+from conche.cli.targets import shown_of
 from conche.settings import Broker
 
 from .changes import JsonChanges, TextChanges
@@ -45,7 +46,7 @@ def watch(words: tuple[str, ...], view: View, *, as_json: bool, account: str, aw
         feed = Feed(broker, account=account, kinds=KINDS, listener=ear)
         following = asyncio.create_task(feed.run(), name="follow the broker")
         try:
-            await _either(following, feed.complete)
+            await first_picture(following, feed.complete)
             shown_of(words, ear.live.picture)
             return await _shown(ear, view, following, as_json=as_json)
         finally:
@@ -55,7 +56,7 @@ def watch(words: tuple[str, ...], view: View, *, as_json: bool, account: str, aw
     return with_broker(work, away=away, interrupted=None)
 
 
-async def _either(following: asyncio.Task[None], complete: asyncio.Event) -> None:
+async def first_picture(following: asyncio.Task[None], complete: asyncio.Event) -> None:
     """Wait for the first picture, or for what kept it from coming."""
     waiting = asyncio.ensure_future(complete.wait())
     try:

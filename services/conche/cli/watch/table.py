@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any, Final
 
 from conche.cli.folding import bundles, likeness
-from conche.cli.output import age, natural
+from conche.cli.output import age
 from conche.cli.overview import row_in
-from conche.cli.picture import Picture
 from conche.cli.rows import SEVERITY, Row, is_wrong, worst
+from conche.client.picture import Picture
+from conche.client.words import natural
 from conche.contract import Health, NodeState, NodeStatus
 
 _AGELESS: Final = datetime(1970, 1, 1, tzinfo=UTC)

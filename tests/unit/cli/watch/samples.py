@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from conche.bus.feed import News
-from conche.cli.picture import Picture
 from conche.cli.watch.live import Live, Moved
+from conche.client.picture import Picture
 from conche.contract import (
     GROUP_SUMMARY,
     NODE_STATUS,

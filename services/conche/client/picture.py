@@ -54,6 +54,13 @@ class Picture:
         """Return the birth of a group's worker."""
         return self.births.get(f"{Service.SYNC}/{group}")
 
+    def unserved(self, group: str) -> str | None:
+        """Return why nobody looks after a group, or None where its worker is there."""
+        if self.is_served(group):
+            return None
+        name = f"{Service.SYNC}/{group}"
+        return f"no worker serves it: {absence(name, self.births.get(name))}"
+
     def is_served(self, group: str) -> bool:
         """Return whether a group's worker is there."""
         return is_online(self.worker(group))
@@ -78,6 +85,14 @@ class Picture:
 def is_online(birth: ServiceBirth | None) -> bool:
     """Return whether a service is there."""
     return birth is not None and birth.state is ServiceState.ONLINE
+
+
+def absence(name: str, birth: ServiceBirth | None) -> str:
+    """Return what has become of a service; its birth tells since when it was there, not when it went."""
+    if birth is None:
+        return f"{name} has never been online"
+    word = {ServiceState.OFFLINE: "was stopped", ServiceState.LOST: "is lost"}.get(birth.state, "is online")
+    return f"{name} {word}{f', it ran on {birth.host}' if birth.host else ''}"
 
 
 async def read_picture(client: Client, *, statuses: bool = True) -> Picture:

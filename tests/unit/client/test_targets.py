@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conche.cli.targets import Chosen, TargetUnknown, resolve
+from conche.client.targets import Chosen, TargetUnknown, fits, resolve
 
 GROUPS = {"cx": ["cx1", "cx2", "cx10"], "recv": ["recv1"], "empty": []}
 
@@ -71,3 +71,18 @@ def test_without_nodes_nothing_is_suggested():
 def test_a_registry_with_an_error_may_be_why_a_name_is_missing():
     with pytest.raises(TargetUnknown, match=r"error: nodes.yaml: broken"):
         resolve(["nn"], GROUPS, error="nodes.yaml: broken")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ([], True),
+        (["all"], True),
+        (["cx"], True),
+        (["cx/cx?"], True),
+        (["recv", "cx/cx1"], True),
+        (["rx/cx1"], False),
+    ],
+)
+def test_a_node_that_may_come_is_known_by_its_name(words: list[str], named: bool):
+    assert fits("cx/cx1", words) is named

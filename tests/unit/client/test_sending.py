@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from conche.cli.sending import Order, Report, orders_of, send
-from conche.cli.targets import Chosen
+from conche.client.sending import Order, Report, exchange, orders_of, send
+from conche.client.targets import Chosen
 from conche.contract import Arguments, Reply, Resync
-
-from .samples import result
+from tests.unit.cli.samples import result
 
 BOTH = {"cx": Chosen(("cx1", "cx2"), whole=True), "recv": Chosen(("recv1",), whole=False)}
 
@@ -115,3 +114,34 @@ def test_a_node_that_a_reply_does_not_mention_is_skipped():
     )
     assert report.results["cx/cx2"].outcome == "skipped"
     assert not report.ok
+
+
+def test_a_node_that_a_change_of_configs_does_not_concern_is_as_wished():
+    report = Report()
+    reply = Reply(
+        id="1",
+        action="updatable_config",
+        group="cx",
+        ok=True,
+        results={"cx/cx1": result(), "cx/cx2": result("skipped", "has no such block")},
+        commit="c",
+    )
+    report.take(Order("cx", "all", ("cx1", "cx2")), reply)
+    assert report.ok
+    assert report.commits == ["c"]
+    assert report.results["cx/cx2"].outcome == "skipped"
+
+
+def test_an_order_to_a_service_bears_its_name():
+    assert Order("-", "renderer").name == "renderer"
+    assert Order("all", "all").name == "all"
+
+
+@pytest.mark.looptime
+async def test_a_question_to_a_service_is_asked_again_until_it_is_answered():
+    client = FakeClient(answers=lambda group, times: 1.0 if times == 3 else None)
+    order = Order("-", "renderer")
+    replies = await exchange(client, "log", [(order, Arguments())], timeout=70.0)
+    assert list(replies) == [order]
+    assert asyncio.get_running_loop().time() == pytest.approx(11.0)
+    assert len({arguments.id for _, _, arguments in client.sent}) == 1

@@ -1,0 +1,126 @@
+"""IERS data are read from files, never from the network, and say how old they are."""
+
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from astropy.utils import data as astropy_data
+from astropy.utils import iers as astropy_iers
+
+from conche.contract import EopData
+from conche.eop.iers import (
+    Day,
+    Iers,
+    IersUnreadable,
+    read_bundled,
+    read_bundled_b,
+    read_file,
+    read_leap_seconds,
+    warning_of,
+)
+from conche.eop.table import build, days_around
+from conche.eop.times import LeapSeconds, TimeBase
+
+NOW = datetime(2026, 11, 21, 15, tzinfo=UTC)
+LEAPS = LeapSeconds((41_317,), (10,), expires=99_999)
+
+
+def data(**days: int) -> EopData:
+    """Data that run out in some days."""
+    return EopData(source="test", measured_to=NOW, age_days=0, runs_out_at=NOW + timedelta(**days))
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **_: Any) -> NoReturn:
+        raise AssertionError(f"somebody asks the network: {arguments}")
+
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_reading_asks_no_network_however_old_the_data_are(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(astropy_iers.conf, "auto_max_age", 10.0)
+    monkeypatch.setattr(astropy_iers.conf, "auto_download", True)
+    iers, leaps = read_bundled(), read_leap_seconds()
+    read_bundled_b()
+    assert build(days_around(NOW, before=2, after=2), base=TimeBase(10**18, leaps), iers=iers)
+    assert not astropy_iers.conf.auto_download
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_path_that_looks_like_an_address_is_a_file_that_is_not_there(tmp_path: Path):
+    with pytest.raises(IersUnreadable, match=r"can't be read: No such file"):
+        read_file(Path("https://datacenter.iers.org/data/9/finals2000A.all"))
+
+
+def test_astropy_s_own_settings_are_left_as_they_were_but_for_downloads():
+    before = astropy_data.conf.allow_internet
+    read_leap_seconds()
+    assert astropy_data.conf.allow_internet == before
+
+
+def test_what_is_bundled_reaches_beyond_what_was_measured():
+    iers = read_bundled()
+    told = iers.describe(NOW)
+    assert told.source.startswith("finals2000A of astropy-iers-data ")
+    assert told.predicted_from is not None
+    assert told.measured_to < told.predicted_from <= told.measured_to + timedelta(days=1) < told.runs_out_at
+    assert iers.days[iers.measured_to + 1].predicted
+    assert not iers.days[iers.measured_to].predicted
+
+
+def test_final_values_hold_no_prediction():
+    assert read_bundled_b().describe(NOW).predicted_from is None
+
+
+def test_both_formats_are_told_apart_by_their_content(tmp_path: Path):
+    rapid, final = tmp_path / "one", tmp_path / "other"
+    lines = Path(astropy_iers.IERS_A_FILE).read_text().splitlines(keepends=True)
+    rapid.write_text("".join(lines[-800:]))
+    final.write_bytes(Path(astropy_iers.IERS_B_FILE).read_bytes())
+    assert read_file(rapid).days[61_100] == read_bundled().days[61_100]
+    assert read_file(final).days[61_100] == read_bundled_b().days[61_100]
+    assert read_file(final).source == str(final)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>404</html>\n", b"# eopc04\n# nothing\n", b"\0\xff" * 500, b"1 2 3\n4 5 6\n"]
+)
+def test_a_file_of_something_else_is_refused_with_what_it_takes(content: bytes, tmp_path: Path):
+    path = tmp_path / "finals"
+    path.write_bytes(content)
+    with pytest.raises(IersUnreadable, match=r"holds no IERS data.*finals2000A\.all|has no days"):
+        read_file(path)
+
+
+def test_a_file_with_a_hole_in_it_is_refused(tmp_path: Path):
+    lines = Path(astropy_iers.IERS_A_FILE).read_text().splitlines(keepends=True)[-800:]
+    path = tmp_path / "finals"
+    path.write_text("".join(lines[:100] + lines[103:]))
+    with pytest.raises(IersUnreadable, match="lacks some"):
+        read_file(path)
+
+
+def test_a_warning_comes_long_before_the_data_run_out():
+    assert warning_of(data(days=31), LEAPS, now=NOW, warn_days=30) is None
+    words = warning_of(data(days=29), LEAPS, now=NOW, warn_days=30)
+    assert words is not None
+    assert "end on 2026-12-20" in words
+    assert "astropy-iers-data" in words
+
+
+def test_a_warning_comes_long_before_leap_seconds_are_not_known_any_more():
+    leaps = LeapSeconds((41_317,), (10,), expires=61_390)
+    words = warning_of(data(days=300), leaps, now=NOW, warn_days=30)
+    assert words is not None
+    assert words.startswith("leap seconds are known until 2026-12-16")
+
+
+def test_age_is_counted_from_the_last_day_that_was_measured():
+    iers = Iers("test", {61_330: Day(0, 0, 0), 61_331: Day(0, 0, 0, predicted=True)})
+    assert iers.describe(NOW).age_days == 61_365 - 61_330
