@@ -1,15 +1,16 @@
 """Commands as a service takes them: checked, answered, and known by id."""
 
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from msgspec import DecodeError, ValidationError
-from msgspec.json import Decoder, decode
-from msgspec.structs import replace
+from msgspec.json import Decoder, decode, encode
 
 from conche.bus import BusUnavailable, Incoming, PayloadTooLarge
 from conche.contract import (
@@ -30,11 +31,16 @@ CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 """How far the clocks of sender and service may differ."""
 
 REMEMBERED_IDS: Final = 10_000
-"""Commands whose answer is kept for a sender that repeats; a guess: hours of scripts."""
+"""Commands that are known when their sender repeats them; a guess: hours of scripts."""
 
+REMEMBERED_BYTES: Final = 64_000_000
+"""Of all replies that are kept; of an older command it is still known that it was answered, and how. A guess."""
 
-SHOWN_USER: Final = 64
-"""Characters of a wrong name that are told back."""
+SHORT_ERROR: Final = 500
+"""Characters of an error that are kept when its reply is not."""
+
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that would spoil a log, a commit or a terminal; newline and tab don't."""
 
 
 class CommandRefused(Exception):
@@ -148,6 +154,7 @@ def read_command(
     except (ValidationError, DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandRefused(f"{envelope.action}: {error}; it takes {_fields(model)}") from None
     _check_user(arguments.user, envelope.user)
+    _check_reason(arguments.reason)
     check_not_expired(arguments, now)
     return Command(envelope, arguments)
 
@@ -163,11 +170,26 @@ def _check_user(user: str | None, sender: str) -> None:
     if user is None or user == sender:
         return
     is_name = PERSON_NAME.fullmatch(user) is not None
-    shown = user if is_name else repr(user[:SHOWN_USER])
+    shown = user if is_name else repr(user)
     if sender not in ACT_FOR_PEOPLE:
         raise CommandRefused(f"user says {shown}, but {sender} sent it: leave `user` out")
     if not is_name:
         raise CommandRefused(f"user says {shown}: that is no person's name (letters, digits, and _.@ '-)")
+
+
+def _check_reason(reason: str | None) -> None:
+    """Refuse a reason that would spoil where it is shown and stored.
+
+    Raises
+    ------
+    CommandRefused
+        Names the first such character.
+    """
+    found = CONTROL.search(reason or "")
+    if found is not None:
+        raise CommandRefused(
+            f"the reason has a control character, {found[0]!r}: of those only newline and tab may stand in it"
+        )
 
 
 def check_not_expired(arguments: Arguments, now: datetime) -> None:
@@ -197,6 +219,25 @@ def _fields(model: type[Arguments]) -> str:
     return f"{{{', '.join(own + list(Arguments.__struct_fields__))}}}"
 
 
+@dataclass(slots=True)
+class _Known:
+    """A command that bore an id.
+
+    Parameters
+    ----------
+    what
+        Action, group and node.
+    open
+        The command while it is being carried out, or answered.
+    reply
+        As it was sent, in JSON, which takes a tenth of the room; None for a question.
+    """
+
+    what: tuple[str, str, str]
+    open: Envelope | None
+    reply: bytes | None = None
+
+
 class Answers:
     """Sends replies, and remembers them for senders that repeat an id.
 
@@ -208,11 +249,15 @@ class Answers:
 
     def __init__(self, bus: Sender) -> None:
         self._bus = bus
-        self._known: OrderedDict[tuple[str, str], tuple[Envelope, Reply | None]] = OrderedDict()
-        """The command, and its reply once there is one."""
+        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+        self._whole: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """Those whose reply is kept as it was sent, and its size [bytes]."""
+        self._bytes = 0
 
     def is_repeated(self, envelope: Envelope) -> bool:
-        """Take note of a command's id; answer it again, if it was answered, and return True when it is known.
+        """Take note of a command's id; return whether it is known, and answer it again if it was answered.
+
+        A question that was answered may be asked again: it is not known any more.
 
         Raises
         ------
@@ -221,52 +266,121 @@ class Answers:
         """
         if envelope.id is None:
             return False
-        key = (envelope.user, envelope.id)
-        if key not in self._known:
-            self._know(envelope, None)
+        known = self._known.get((envelope.user, envelope.id))
+        if known is None:
+            self._know(envelope)
             return False
-        first, reply = self._known[key]
-        if (first.action, first.group, first.node) != (envelope.action, envelope.group, envelope.node):
-            raise CommandRefused(
-                f"the id {envelope.id!r} is that of {first.action} of {first.group}/{first.node}: "
-                "give each command an id of its own"
-            )
-        if reply is not None:
-            self._send(envelope, reply)
+        check_same(envelope, known.what)
+        if known.reply is not None:
+            self._send(envelope, decode(known.reply, type=Reply))
+        elif known.open is None:
+            known.open = envelope
+            return False
         return True
 
-    def _know(self, envelope: Envelope, reply: Reply | None) -> None:
-        """Remember a command by its id, with its reply when there is one."""
+    def _know(self, envelope: Envelope) -> _Known | None:
+        """Return what is kept of a command's id."""
         if envelope.id is None:
-            return
-        self._known[envelope.user, envelope.id] = (envelope, reply)
-        if len(self._known) > REMEMBERED_IDS:
-            self._known.popitem(last=False)
+            return None
+        key = (envelope.user, envelope.id)
+        known = self._known.get(key)
+        if known is None:
+            what = (envelope.action, envelope.group, envelope.node)
+            known = self._known[key] = _Known(what, envelope)
+            if len(self._known) > REMEMBERED_IDS:
+                oldest, _ = self._known.popitem(last=False)
+                self._bytes -= self._whole.pop(oldest, 0)
+        return known
 
     def answer(self, envelope: Envelope, reply: Reply) -> None:
-        """Send the final reply to a command."""
-        self._know(envelope, reply)
-        self._send(envelope, reply)
+        """Send the final reply to a command, and to each repetition of it."""
+        sent = self._send(envelope, reply)
+        known = self._know(envelope)
+        if known is None or envelope.id is None:
+            return
+        key = (envelope.user, envelope.id)
+        known.open, known.reply = None, encode(sent)
+        self._bytes += len(known.reply) - self._whole.pop(key, 0)
+        self._whole[key] = len(known.reply)
+        while self._bytes > REMEMBERED_BYTES:
+            oldest, size = self._whole.popitem(last=False)
+            self._bytes -= size
+            self._known[oldest].reply = _shortened(self._known[oldest])
 
     def tell(self, envelope: Envelope, reply: Reply) -> None:
         """Answer a question; who repeats it is told what is so by then, so the reply is not remembered."""
+        known = self._known.get((envelope.user, envelope.id or ""))
+        if known is not None and known.open is envelope:
+            known.open = None
         self._send(envelope, reply)
 
     def refuse(self, envelope: Envelope, *, group: str, why: str) -> None:
         """Answer a command that is not carried out; its id is not remembered, so a mended one may bear it."""
-        first, _ = self._known.get((envelope.user, envelope.id or ""), (None, None))
-        if first is envelope and envelope.id is not None:
+        known = self._known.get((envelope.user, envelope.id or ""))
+        if known is not None and envelope.id is not None and known.open is envelope:
             del self._known[envelope.user, envelope.id]
         logger.warning(
             "%s: %s of %s/%s refused: %s", envelope.user, envelope.action, group, envelope.node, why
         )
-        self._send(envelope, Reply(id=envelope.id, action=envelope.action, group=group, ok=False, error=why))
+        self._send(envelope, _refusal(envelope, group=group, why=why))
 
-    def _send(self, envelope: Envelope, reply: Reply) -> None:
+    def _send(self, envelope: Envelope, reply: Reply) -> Reply:
+        """Send a reply, or why it can't be sent; return which."""
+        try:
+            self._publish(envelope, reply)
+        except PayloadTooLarge as error:
+            why = f"the answer is too long: {error}; ask for less at a time, or of fewer nodes"
+            logger.warning("%s: %s: %s", envelope.user, envelope.action, why)
+            reply = _refusal(envelope, group=reply.group, why=why)
+            with suppress(PayloadTooLarge):
+                self._publish(envelope, reply)
+        return reply
+
+    def _publish(self, envelope: Envelope, reply: Reply) -> None:
         try:
             self._bus.send(envelope.reply_to, reply, correlation=envelope.correlation)
         except BusUnavailable:
             logger.warning("%s: the reply to %s could not be sent", envelope.user, envelope.action)
-        except PayloadTooLarge as error:
-            words = f"the answer is too long: {error}"
-            self._send(envelope, replace(reply, ok=False, error=words, results={}))
+
+
+def check_same(envelope: Envelope, what: tuple[str, str, str]) -> None:
+    """Refuse the id of another command.
+
+    Parameters
+    ----------
+    envelope
+        A command.
+    what
+        Action, group and node of the one that bore its id.
+
+    Raises
+    ------
+    CommandRefused
+        Says of which.
+    """
+    if what != (envelope.action, envelope.group, envelope.node):
+        action, group, node = what
+        raise CommandRefused(
+            f"the id {envelope.id!r} is that of {action} of {group}/{node}: give each command an id of its own"
+        )
+
+
+def _refusal(envelope: Envelope, *, group: str, why: str) -> Reply:
+    return Reply(id=envelope.id, action=envelope.action, group=group, ok=False, error=why)
+
+
+def _shortened(known: _Known) -> bytes | None:
+    """Return what is kept of a reply when there is no room for all of it."""
+    if known.reply is None:
+        return None
+    whole = decode(known.reply, type=Reply)
+    short = Reply(
+        id=whole.id,
+        action=whole.action,
+        group=whole.group,
+        ok=whole.ok,
+        error=whole.error[:SHORT_ERROR] if whole.error else None,
+        warnings=["it was answered before; the answer as a whole is not kept any more"],
+        commit=whole.commit,
+    )
+    return encode(short)

@@ -4,20 +4,26 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from msgspec.json import encode
+from msgspec import ValidationError
+from msgspec.json import decode, encode
 
 from conche import commands
 from conche.bus import BusUnavailable, Incoming, PayloadTooLarge
 from conche.commands import Answers, Command, CommandRefused, Envelope, envelope_of, read_command
 from conche.contract import (
     SYNC_ACTIONS,
+    Events,
     Inspection,
     Outcome,
     Payload,
+    Plan,
     Reach,
+    ReadFiles,
     Reply,
     Result,
     Resync,
+    Rollback,
+    SetNodes,
     SetStarted,
 )
 
@@ -179,7 +185,7 @@ def test_command_is_by_its_sender() -> None:
         ("alice", "Alice", "Alice"),
         ("alice", "", "''"),
         ("alice", "bob\nroot", "'bob\\nroot'"),
-        ("alice", "x" * 65, f"'{'x' * 64}'"),
+        ("alice", "x" * 64, "x" * 64),
         ("gateway2", "bob", "bob"),
         ("Gateway", "bob", "bob"),
         ("sync", "bob", "bob"),
@@ -200,9 +206,56 @@ def test_account_that_acts_for_people_may_send_for_itself() -> None:
     assert (command.by, command.via) == ("gateway", None)
 
 
-@pytest.mark.parametrize("user", ["", " ", "a\nb", "a\x1b[2J", "<b>", "-", "x" * 65])
+@pytest.mark.parametrize("account", ["alice", "gateway"])
+def test_name_that_is_too_long_is_refused_of_everybody(account: str) -> None:
+    assert refusal(sent_by(account, "x" * 65)).startswith(
+        "resync: Expected `str` of length <= 64 - at `$.user`"
+    )
+
+
+@pytest.mark.parametrize("user", ["", " ", "a\nb", "a\x1b[2J", "<b>", "-"])
 def test_name_that_would_spoil_a_log_or_a_commit_is_refused_of_everybody(user: str) -> None:
     assert refusal(sent_by("gateway", user)).startswith(f"user says {user!r}"[:70])
+
+
+# --- reasons
+
+
+def test_reason_may_have_several_lines() -> None:
+    command = read(incoming({"reason": "x" * 990 + "\n\tstorm"}, action="resync"))
+    assert command.arguments.reason is not None
+
+
+def test_reason_that_no_state_could_carry_is_refused() -> None:
+    message = incoming({"reason": "x" * 1001}, action="resync")
+    assert refusal(message).startswith("resync: Expected `str` of length <= 1000 - at `$.reason`")
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\r", "\x7f", "\x9b"])
+def test_reason_with_a_control_character_is_refused_in_words(character: str) -> None:
+    assert refusal(incoming({"reason": f"why{character}more"}, action="resync")) == (
+        f"the reason has a control character, {character!r}: of those only newline and tab may stand in it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (Events, {"before": 10**20}),
+        (Events, {"after": -1}),
+        (Events, {"targets": ["*" * 513]}),
+        (Events, {"kinds": ["state"] * 101}),
+        (ReadFiles, {"files": ["x" * 4097]}),
+        (Rollback, {"commit": "a", "paths": ["x" * 4097]}),
+        (Rollback, {"commit": "a", "paths": ["x"] * 1001}),
+        (Rollback, {"commit": "a" * 201}),
+        (Plan, {"action": "rollback", "reason": "x" * 1001}),
+        (SetNodes, {"groups": {"cx": {"cx1": {"host": "x" * 256}}}}),
+    ],
+)
+def test_what_no_service_could_deal_with_is_not_a_command(model: Any, fields: Any) -> None:
+    with pytest.raises(ValidationError):
+        decode(encode(fields), type=model)
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=2)])
@@ -344,6 +397,97 @@ def test_answer_that_no_broker_would_take_is_replaced_by_words() -> None:
     assert not sent.ok
     assert sent.id == "a"
     assert "bytes are more than 500" in str(sent.error)
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        {"files": {"a.yaml": "x" * 1000}},
+        {"patch": "x" * 1000},
+        {"warnings": ["x" * 1000]},
+        {"error": "x" * 1000},
+    ],
+)
+def test_answer_that_is_too_long_is_replaced_whatever_makes_it_so(large: dict[str, Any]) -> None:
+    sender = Sender()
+    sender.most = 500
+    answers = Answers(sender)
+    answers.is_repeated(envelope())
+    answers.answer(envelope(), Reply(id="a", action="show", group="cx", ok=True, **large))
+    assert answers.is_repeated(envelope())
+    first, again = [sent for _, sent, _ in sender.sent]
+    assert isinstance(first, Reply)
+    assert (first.id, first.action, first.group, first.ok) == ("a", "resync", "cx", False)
+    assert "ask for less at a time" in str(first.error)
+    assert first == again
+
+
+def test_answer_is_given_up_where_not_even_why_can_be_sent() -> None:
+    sender = Sender()
+    sender.most = 5
+    Answers(sender).answer(envelope(), reply())
+    assert sender.sent == []
+
+
+def test_question_that_was_answered_may_be_asked_again_under_its_id() -> None:
+    sender = Sender()
+    answers = Answers(sender)
+    first = envelope()
+    assert not answers.is_repeated(first)
+    assert answers.is_repeated(envelope())  # it is being answered
+    answers.tell(first, reply())
+    second = envelope()
+    assert not answers.is_repeated(second)
+    assert answers.is_repeated(envelope())
+    answers.tell(second, reply(ok=False))
+    assert [sent.ok for _, sent, _ in sender.sent if isinstance(sent, Reply)] == [True, False]
+
+
+def test_id_of_a_question_that_was_answered_is_refused_for_anything_else() -> None:
+    answers = Answers(Sender())
+    first = envelope()
+    answers.is_repeated(first)
+    answers.tell(first, reply())
+    with pytest.raises(CommandRefused, match="'a' is that of resync of cx/cx27"):
+        answers.is_repeated(envelope_of(incoming({"id": "a", "started": True}), root=ROOT))
+
+
+def test_replies_are_remembered_up_to_a_number_of_bytes_and_ids_beyond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commands, "REMEMBERED_BYTES", 2500)
+    sender = Sender()
+    answers = Answers(sender)
+    for identity in "abc":
+        assert not answers.is_repeated(envelope(identity))
+        long = Reply(
+            id=identity, action="resync", group="cx", ok=False, error="refused", warnings=["x" * 1000]
+        )
+        answers.answer(envelope(identity), long)
+    sender.sent.clear()
+    assert all(answers.is_repeated(envelope(identity)) for identity in "abc")
+    a, b, c = [sent for _, sent, _ in sender.sent if isinstance(sent, Reply)]
+    assert (a.id, a.ok, a.error) == ("a", False, "refused")
+    assert a.warnings == ["it was answered before; the answer as a whole is not kept any more"]
+    assert [len(whole.warnings[0]) for whole in (b, c)] == [1000, 1000]
+
+
+def test_nothing_is_left_of_the_reply_to_an_id_that_is_not_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commands, "REMEMBERED_IDS", 2)
+    monkeypatch.setattr(commands, "REMEMBERED_BYTES", 2500)
+    sender = Sender()
+    answers = Answers(sender)
+    for number in range(50):
+        answers.is_repeated(envelope(f"i{number}"))
+        answers.answer(
+            envelope(f"i{number}"),
+            Reply(id=f"i{number}", action="resync", group="cx", ok=True, patch="x" * 1000),
+        )
+    sender.sent.clear()
+    assert all(answers.is_repeated(envelope(f"i{number}")) for number in (48, 49))
+    assert [sent.patch for _, sent, _ in sender.sent if isinstance(sent, Reply)] == ["x" * 1000] * 2
 
 
 def test_ids_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,8 @@ class Keeper:
         ------
         StoreUnavailable
             They can't be read now.
+        QueryImpossible
+            SQLite can't answer that question.
         """
         await self._store_pending()
         return await self.call(lambda store: store.read(query))

@@ -33,7 +33,7 @@ from .births import birth_event, is_announcement
 from .keeping import Keeper
 from .notes import Born, Found, Heard, Said
 from .queries import Query, query_of
-from .store import StoreUnavailable
+from .store import QueryImpossible, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -238,6 +238,9 @@ class JournalService:
             events = await self._keeper.read(query)
         except StoreUnavailable as trouble:
             error = f"the journal can't be read: {trouble}"
+        except QueryImpossible as trouble:
+            logger.warning("%s: a question can't be answered: %s", command.by, trouble)
+            error = f"the journal can't answer that: {trouble}; ask for fewer targets, or in simpler patterns"
         reply = Reply(
             id=command.envelope.id,
             action=command.envelope.action,

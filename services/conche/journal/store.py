@@ -68,6 +68,10 @@ class StoreUnavailable(Exception):
     """Nothing can be stored or read now, as when the disk is full; says why."""
 
 
+class QueryImpossible(Exception):
+    """SQLite can't answer that question; says why."""
+
+
 class StoreDamaged(Exception):
     """The file is no database of the journal's, or not any more."""
 
@@ -232,7 +236,15 @@ class Store:
         ------
         StoreUnavailable, StoreDamaged
             It can't be read.
+        QueryImpossible
+            It can, but not for this question.
         """
+        try:
+            return self._read(query)
+        except (sqlite3.Error, OverflowError) as error:
+            raise QueryImpossible(str(error)) from error
+
+    def _read(self, query: Query) -> list[JournalEntry]:
         order = "ASC" if query.ascending else "DESC"
         sql = (
             f"SELECT number, service, grp, node, event FROM entries WHERE {query.where} "

@@ -18,11 +18,12 @@ from msgspec import DecodeError, Struct, ValidationError
 from msgspec.json import decode, encode, format
 from msgspec.structs import replace
 
-from conche.contract import ACT_FOR_PEOPLE, NameInvalid, Role, Service, Time, check_account
+from conche.contract import NameInvalid, Role, Service, Time, check_account, check_new_account
 from conche.contract.acl import acl
 from conche.storage import write_atomic
 
 from .passwords import BrokerSetupFailed, hashed, parse, text_of
+from .reloading import reload
 
 BOOK: Final = "accounts.json"
 PASSWORDS: Final = "passwords"
@@ -144,7 +145,7 @@ class Accounts:
                 has = f"is {_a(known.role)}" if known else "has no role, it was made by hand"
                 raise AccountRefused(
                     f"the account {name} exists already and {has}: conche users role {name} ROLE gives it another, "
-                    f"conche users password {name} another password"
+                    f"conche users password {name} another password{self._told_again()}"
                 )
             files.set(name, Account(role=role, since=_now()))
             files.hashes[name] = hashed(name, password)
@@ -292,7 +293,7 @@ class Accounts:
             raise AccountRefused(f"{name} is the account of a service: it has no role, and its own password")
         if name not in files.hashes:
             there = ", ".join(sorted(set(files.hashes) - set(Service))) or "none yet"
-            raise AccountRefused(f"there is no account {name}; there are: {there}")
+            raise AccountRefused(f"there is no account {name}; there are: {there}{self._told_again()}")
         account = files.book.accounts.get(name)
         if account is not None and account.of_stack:
             raise AccountRefused(
@@ -300,14 +301,26 @@ class Accounts:
                 f"{self.folder / 'secrets' / name}, and who can read that may do anything here"
             )
 
+    def _told_again(self) -> str:
+        """Have the broker read its accounts again, and say so.
+
+        What is refused may have been done before, by a command that was killed before the broker knew.
+        """
+        reloaded = reload(self.folder)
+        words = ""
+        if reloaded.told:
+            words = ". The broker was told to read its accounts again, in case it did not know"
+        if reloaded.forbidden:
+            numbers = " ".join(map(str, reloaded.forbidden))
+            words += f". The broker is somebody else's; in case it did not know: sudo kill -HUP {numbers}"
+        return words
+
 
 def _check_new(name: str) -> None:
     try:
-        check_account(name)
+        check_new_account(name)
     except NameInvalid as error:
         raise AccountRefused(str(error)) from None
-    if name in ACT_FOR_PEOPLE:
-        raise AccountRefused(f"account {name!r} is reserved: it is that of a service that acts for people")
 
 
 def _a(role: Role) -> str:

@@ -13,6 +13,7 @@ from conche.contract import (
     Result,
     as_object,
 )
+from conche.happenings import TIME_OVER
 from conche.kotekan.differences import differences
 from conche.kotekan.revision import parse_config
 from conche.kotekan.snapshot import Snapshot
@@ -53,6 +54,28 @@ def switched(node: Node, switch: Maintenance, unsaved: str | None) -> Result:
     if unsaved is not None:
         return Result(ok=False, outcome=Outcome.FAILED, error="; ".join(filter(None, (unsaved, error))))
     return Result(ok=True, outcome=Outcome.OK, error=error)
+
+
+def switched_before(node: Node, *, on: bool) -> Result:
+    """Return how an earlier ``set_maintenance`` stands now: it is not carried out again."""
+    now = node.maintenance
+    if now.on is on:
+        return Result(ok=True, outcome=Outcome.OK)
+    if now.reason == TIME_OVER:
+        words = "since then its time was over"
+    else:
+        why = f": {now.reason}" if now.reason else ""
+        words = f"since then set otherwise by {now.by or 'nobody known'}{why}"
+    return Result(ok=False, outcome=Outcome.FAILED, error=f"carried out before; {words}")
+
+
+def started_otherwise(node: Node, *, last_by: str | None) -> Result:
+    """Return how an earlier ``set_started`` stands that holds no more, with who set it last, if that is known."""
+    if node.started is None:
+        words = "since then a new epoch began, in which it is adopted as it is found"
+    else:
+        words = f"since then set otherwise{f' by {last_by}' if last_by else ''}"
+    return Result(ok=False, outcome=Outcome.FAILED, error=f"carried out before; {words}")
 
 
 def restarted(node: Node, *, since: int | None = None) -> Result | None:

@@ -30,6 +30,10 @@ class Past:
         """Take what stands on the broker, with the topics' parameters."""
         self._statuses = {params["node"]: status for params, status in statuses}
 
+    def knows(self, name: str) -> bool:
+        """Return whether there was a node of that name."""
+        return name in self.unnamed or name in self._statuses
+
     def give(self, node: Node, *, now: float, wall: datetime) -> None:
         """Give a node what is known of it, at a monotonic time [s] and by the wall clock."""
         record = self.unnamed.get(node.name) or self._dismissed.get(node.name)

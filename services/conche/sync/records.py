@@ -63,13 +63,27 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     """Path to when it was restarted for drift of it."""
 
 
+class CarriedOut(Struct, frozen=True, kw_only=True, array_like=True):
+    """A command that set or restarted something, known by account and id."""
+
+    user: str
+    id: str
+    action: str
+    group: str
+    node: str
+    by: str = ""
+    value: bool | None = None
+    """To what a switch was set."""
+
+
 class GroupRecord(Struct, frozen=True, kw_only=True):
     """What is remembered of a group."""
 
     format: int = FORMAT
     nodes: dict[str, NodeRecord] = field(default_factory=dict)
     restarts: list[tuple[str, str, str]] = field(default_factory=list)
-    """Account, id and target of commands that restarted something."""
+    """Account, id and target of resyncs, as an earlier conche kept them: read, and not written any more."""
+    carried: list[CarriedOut] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
     """Revisions that were proven somewhere in the group, or with the batch that they were in."""
     held: dict[str, str] = field(default_factory=dict)

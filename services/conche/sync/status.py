@@ -4,13 +4,19 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from msgspec.structs import replace
+
 from conche.contract import Cure, DesiredConfig, Drift, NodeState, NodeStatus, as_object
+from conche.happenings import cut
 from conche.kotekan.differences import Difference, differences
 from conche.kotekan.revision import Fingerprint, parse_config
 from conche.kotekan.snapshot import Snapshot
 
 from .decide import Action, Decision, changed_endpoints
 from .node import Node
+
+TOO_LARGE: Final = "cut, because it was too large to be published: inspect and the worker's log have more"
+"""What stands in a status of which long texts had to be left out."""
 
 MAX_PATHS: Final = 10
 """Differing paths in a status; `inspect` has them all."""
@@ -104,6 +110,23 @@ def status_of(node: Node, decision: Decision, *, retry_s: float, clock: float, n
         attempts=node.backoff.attempts,
         retry_at=retry_at,
         pending=node.push is not None or decision.action is not Action.NONE or decision.queue is not None,
+    )
+
+
+def shortened(status: NodeStatus) -> NodeStatus:
+    """Return what can be published of a status that is too large for the broker."""
+    push, held = status.last_push, status.held
+    reason = status.maintenance.reason
+    error = f"{TOO_LARGE}{f': {status.error}' if status.error else ''}"
+    return replace(
+        status,
+        maintenance=replace(status.maintenance, reason=cut(reason) if reason else None),
+        drift=replace(status.drift, endpoints=[], paths=[]),
+        held=cut(held) if held else None,
+        rejected=[],
+        cure=None,
+        last_push=replace(push, error=cut(push.error) if push.error else None) if push else None,
+        error=cut(error),
     )
 
 

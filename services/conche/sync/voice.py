@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypeVar
 
+from msgspec.structs import replace
+
+from conche.bus import PayloadTooLarge
 from conche.contract import GROUP_SUMMARY, NODE_STATUS, Message, Payload
 
 from .chronicle import Chronicle
 from .decide import Decision
 from .node import Node
-from .status import status_of
+from .status import shortened, status_of
 from .tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -26,7 +29,7 @@ class Owner(Protocol):
     """What is needed of the bus."""
 
     def own(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> None:
-        """Set an owned state."""
+        """Set an owned state; raises PayloadTooLarge for one that no broker would take."""
 
     def disown(self, message: Message[PayloadT], **params: str) -> None:
         """Clear an owned topic."""
@@ -62,7 +65,8 @@ class Voice:
             await self._due.wait()
             self._due.clear()
             if not self._gone:
-                self._bus.own(GROUP_SUMMARY, self._tally.summary(), group=self._group)
+                summary = self._tally.summary()
+                self._own(GROUP_SUMMARY, summary, cut=replace(summary, holds=[]))
             await asyncio.sleep(SUMMARY_PERIOD_S)
 
     def say(self, node: Node, decision: Decision, *, retry_s: float) -> None:
@@ -79,7 +83,17 @@ class Voice:
         self._tally.update(node.name, status)
         self._due.set()
         self._chronicle.note(node.name, status)
-        self._bus.own(NODE_STATUS, status, group=self._group, node=node.name)
+        self._own(NODE_STATUS, status, cut=shortened(status), node=node.name)
+
+    def _own(self, message: Message[PayloadT], whole: PayloadT, *, cut: PayloadT, **params: str) -> None:
+        """Publish a state; of one that no broker would take what can be, else what stands there stays."""
+        for payload in (whole, cut):
+            try:
+                self._bus.own(message, payload, group=self._group, **params)
+            except PayloadTooLarge as error:
+                logger.error("%s: can't be published: %s", "/".join((self._group, *params.values())), error)
+            else:
+                return
 
     def catch_up(self, nodes: Iterable[Node]) -> None:
         """Tell what happened while the broker was away."""

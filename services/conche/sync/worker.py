@@ -90,7 +90,7 @@ class GroupWorker:
         self._disagreeing: set[Node] = set()
         self._desired = DesiredConfigs()
         self._observed: dict[str, Observed] = {}
-        self._past = Past()
+        self.past = Past()
         self._begun = False
         self._wishes = Wishes(self, root=settings.broker.root)
         self._judge = self._make_judge()
@@ -132,8 +132,8 @@ class GroupWorker:
     async def run(self) -> None:
         """Work until cancelled."""
         record = load(self.recorder.path)
-        self._past.take_records(record.nodes)
-        self._wishes.restarts.restore(record.restarts)
+        self.past.take_records(record.nodes)
+        self._wishes.carried.restore(record, group=self.group)
         self._batches.restore(record.cleared, record.held)
         self._proven.restore()
         self._subscribe()
@@ -166,7 +166,7 @@ class GroupWorker:
         """Take over what an earlier worker published; nothing is decided before the picture is complete."""
         await self.bus.picture_complete()
         statuses = self.bus.found(NODE_STATUS)
-        self._past.take_statuses(statuses)
+        self.past.take_statuses(statuses)
         self.chronicle.take_statuses(statuses)
         self._begun = True
         self._follow_registry()
@@ -279,7 +279,7 @@ class GroupWorker:
         if registry is None:
             raise RuntimeError("no registry")
         node = Node(self.group, name, registry.groups[self.group][name])
-        self._past.give(node, now=asyncio.get_running_loop().time(), wall=datetime.now(UTC))
+        self.past.give(node, now=asyncio.get_running_loop().time(), wall=datetime.now(UTC))
         self._desire(node)
         node.observed = self._observed.get(name)
         self.nodes[name] = node
@@ -299,7 +299,7 @@ class GroupWorker:
         if node.timer is not None:
             node.timer.cancel()
         self._voice.forget(node)
-        self._past.dismiss(node, now=asyncio.get_running_loop().time(), wall=datetime.now(UTC))
+        self.past.dismiss(node, now=asyncio.get_running_loop().time(), wall=datetime.now(UTC))
         node.tell_change()
         node.poke.set()
         logger.info("%s: left the registry", node.key)
@@ -381,10 +381,10 @@ class GroupWorker:
         self._forget_old()
         return GroupRecord(
             nodes={
-                **self._past.unnamed,
+                **self.past.unnamed,
                 **{name: node.record(now=now, wall=wall) for name, node in self.nodes.items()},
             },
-            restarts=self._wishes.restarts.done(),
+            carried=self._wishes.carried.all(),
             cleared=list(self._batches.cleared),
             held=self._batches.held,
         )

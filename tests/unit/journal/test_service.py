@@ -25,6 +25,7 @@ from conche.contract import (
 )
 from conche.journal import service
 from conche.journal.keeping import Keeper
+from conche.journal.queries import Query
 from conche.journal.service import JournalService
 from conche.journal.store import Store
 
@@ -241,6 +242,12 @@ async def test_a_question_that_is_repeated_is_answered_with_what_is_so_by_then(d
         (question(Events(kinds=["pish"])), "there is no kind 'pish'"),
         (question(Events(limit=5000)), "<= 1000"),
         (question(Events(targets=["x"] * 101)), "<= 100"),
+        (question(Events(targets=["*" + "x" * 60_000])), "of length <= 512 - at `$.targets[0]`"),
+        (question(Events(before=10**20)), "<= 9223372036854775807 - at `$.before`"),
+        (question(Events(after=-1)), ">= 0 - at `$.after`"),
+        (question(Events(group="x" * 513)), "of length <= 512 - at `$.group`"),
+        (question(Events(kinds=["state"] * 101)), "of length <= 100 - at `$.kinds`"),
+        (question(Events(kinds=["x" * 65])), "of length <= 64 - at `$.kinds[0]`"),
         (question(Events(), action="evnets"), "there is no action 'evnets'; there are events"),
         (question(Events(expires_at=datetime.now(UTC) - timedelta(hours=1))), "expired"),
     ],
@@ -251,6 +258,27 @@ async def test_what_makes_no_sense_is_refused_in_words(desk: Desk, message: Inco
     (reply,) = desk.broker.replies
     assert not reply.ok
     assert words in str(reply.error)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query("node GLOB ?", ("*" + "x" * 60_000,), ascending=False, limit=1),
+        Query("number < ?", (10**20,), ascending=False, limit=1),
+        Query("nothing = 1", (), ascending=False, limit=1),
+    ],
+)
+async def test_what_the_database_can_t_answer_is_refused_in_words_and_the_next_question_is_answered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, query: Query
+) -> None:
+    await desk.settle()
+    desk.journal.on_event({"service": "sync", **CX1}, event("first"))
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "query_of", lambda _: query)
+        reply = await desk.ask()
+    assert not reply.ok
+    assert str(reply.error).startswith("the journal can't answer that: ")
+    assert await desk.texts() == ["first"]
 
 
 async def test_one_question_too_many_is_told_to_try_again(

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from conche.contract import ACTIONS_OF, Role, Service
+from conche.contract import ACTIONS_OF, SENT_BY, Role, Service
 from conche.local import accounts as module
 from conche.local.accounts import Account, AccountRefused, Accounts
 from conche.local.broker import lay_out
 from conche.local.passwords import BrokerSetupFailed, hashed, parse
+from conche.local.reloading import Reloaded
 from tests.integration.harness import PROJECT
 
 SECRET = "correct horse battery"
@@ -150,7 +151,7 @@ def test_people_outlive_the_next_up_with_roles_and_passwords(accounts):
 def test_every_service_and_the_one_at_the_keyboard_have_an_account_after_up(accounts):
     assert set(hashes(accounts)) == {*Service, "operator", "alice", "bob"}
     assert rights(accounts)["operator"] == {"+"}
-    assert not any(rights(accounts)[service] for service in Service)
+    assert all(rights(accounts)[service] == SENT_BY.get(service, set()) for service in Service)
 
 
 def test_another_root_of_all_topics_holds_for_people_too(accounts):
@@ -188,6 +189,15 @@ def test_a_name_that_was_written_in_by_hand_and_can_not_be_one_is_named(accounts
         ("sync", "that of a service"),
         ("Renderer", "that of a service"),
         ("gateway", "that of a service that acts for people"),
+        ("Panel", "that of a service that acts for people"),
+        ("EOP", "that of a service"),
+        ("fpga", "that of a service"),
+        ("metrics", "that of a service that is to come"),
+        ("Scheduler", "that of a service that is to come"),
+        ("notifier", "that of a service that is to come"),
+        ("COORDINATOR", "that of a service that is to come"),
+        ("devices", "that of a service that is to come"),
+        ("a" * 65, "has 65 characters: 64 are the most"),
         ("all", "stands for every"),
         ("-", "the first is no '-'"),
         ("alice/cx", "letters, digits"),
@@ -202,6 +212,38 @@ def test_a_name_that_can_not_be_added_is_refused_in_words(accounts, name, words)
     with pytest.raises(AccountRefused, match=words):
         accounts.add(name, role=Role.ADMIN, password=SECRET)
     assert content(accounts) == before
+
+
+def test_a_name_of_64_characters_can_be_added(accounts):
+    accounts.add("a" * 64, role=Role.VIEWER, password=SECRET)
+    assert roles(accounts)["a" * 64] is Role.VIEWER
+
+
+AGAIN = {
+    "add": lambda accounts: accounts.add("alice", role=Role.OPERATOR, password=SECRET),
+    "remove": lambda accounts: accounts.remove("eve"),
+    "role": lambda accounts: accounts.set_role("eve", Role.ADMIN),
+    "password": lambda accounts: accounts.set_password("eve", "another password"),
+}
+
+
+@pytest.mark.parametrize("change", AGAIN)
+@pytest.mark.parametrize(
+    ("reloaded", "words"),
+    [
+        (Reloaded(told=(7,)), r"\. The broker was told to read its accounts again, in case it did not know$"),
+        (Reloaded(forbidden=(7, 8)), "in case it did not know: sudo kill -HUP 7 8$"),
+        (Reloaded(), "(operator|another password)$"),
+    ],
+)
+def test_what_may_have_been_done_by_a_command_that_was_killed_is_made_known_to_the_broker(
+    accounts, monkeypatch, change, reloaded, words
+):
+    folders = []
+    monkeypatch.setattr(module, "reload", lambda folder: folders.append(folder) or reloaded)
+    with pytest.raises(AccountRefused, match=words):
+        AGAIN[change](accounts)
+    assert folders == [accounts.folder]
 
 
 CHANGES = {

@@ -49,8 +49,17 @@ class Switches:
             answered = sent.answered_at
             if at == sent.at and answered is not None and answered < max(since, self.known_since):
                 continue
+            if at > sent.at and self._is_known(sent, at=at):
+                continue  # a second time, and answered without being carried out
             possible = self._after(possible, sent, node, again=at > sent.at, since=since)
         return possible
+
+    def _is_known(self, sent: Sent, *, at: float) -> bool:
+        """Return whether a command that is repeated was carried out and saved before, whatever worker hears it."""
+        answered = sent.answered_at
+        if answered is None or not self.known_since < answered < at or sent.reply.error is not None:
+            return False
+        return all(result.outcome is Outcome.OK for result in sent.reply.results.values())
 
     def _after(
         self, possible: frozenset[bool], sent: Sent, node: str, *, again: bool, since: float
