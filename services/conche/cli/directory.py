@@ -9,7 +9,7 @@ import click
 from msgspec.json import encode
 
 from conche.contract import EditAction
-from conche.renderer.history import STORED_FOLDER, is_config_file
+from conche.renderer.configfiles import STORED_FOLDER, is_config_file
 from conche.renderer.nodes import FILE as NODES_FILE
 
 from .changing import EPILOG, TIMEOUT, YES, Manner, propose

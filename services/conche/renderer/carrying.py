@@ -28,7 +28,7 @@ from .commits import Commit
 from .editor import Editor
 from .edits import Edit, EditRefused
 from .forcing import Forced
-from .history import HistoryError
+from .gitwords import HistoryError
 from .known import Carried, KnownCommands, id_of, what_of
 from .nodes import Node
 from .orders import planned_edit

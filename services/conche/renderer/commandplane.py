@@ -27,7 +27,8 @@ from .commits import Commit
 from .editor import Editor
 from .edits import EditRefused
 from .forcing import Forced
-from .history import History, HistoryError
+from .gitwords import HistoryError
+from .history import History
 from .keeping import HistoryKeeper
 from .orders import FILTERS, Groups, Orders
 from .outcomes import OVERTAKEN, Sightings

@@ -18,8 +18,10 @@ from conche.contract import Edit as Wish
 from . import edits
 from .changeset import ChangeFailed, ChangeSet, Note, Record
 from .commits import Commit
+from .configfiles import is_config_file
 from .edits import Edit, EditRefused
-from .history import History, HistoryError, is_config_file
+from .gitwords import HistoryError
+from .history import History
 from .nodes import Node
 from .problems import ProblemError
 from .render import Rendering

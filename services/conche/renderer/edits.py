@@ -12,13 +12,15 @@ from conche.contract import BaseConfig, EditAction, NodeEntry, Rollback, SetFile
 from conche.kotekan.blocks import updatable_blocks
 from conche.kotekan.values import ConfigInvalid, to_json
 
-from .history import History, HistoryError, is_config_file
+from .configfiles import SUFFIXES, is_config_file
+from .gitwords import HistoryError
+from .history import History
 from .merge import MergeInvalid, complete_block, parse_stored
 from .nodes import FILE as NODES_FILE
 from .nodes import Node
 from .nodesfile import NodesFileInvalid, rewrite
 from .problems import ProblemError, some_of
-from .render import SUFFIXES, Rendering, stored_file
+from .render import Rendering, stored_file
 
 MAX_NAMED: Final = 10
 """Endpoints that a refusal names."""

@@ -5,8 +5,7 @@ left alone, unless that ignores it: its commits would be mixed with others'.
 """
 
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -14,7 +13,10 @@ from typing import Final
 import pygit2
 from pygit2.enums import FileMode, FileStatus, RepositoryState, SortMode
 
-from .commits import Commit, diff_of, told, trailer_name, trailers_in
+from .commits import Commit, diff_of, told, trailers_in
+from .configfiles import is_config_file
+from .gittrees import blob_of, files_of, id_of, itself_and_above
+from .gitwords import HistoryError, in_words, listed, message_of, signature_of
 from .nodes import FILE as NODES_FILE
 
 BY_HAND: Final = "by hand"
@@ -23,21 +25,9 @@ BY_HAND: Final = "by hand"
 CONCHE: Final = "conche"
 """Committer of everything."""
 
-DOMAIN: Final = "conche.invalid"
-"""Of the mail addresses that git asks for; nobody is reached there."""
-
-SUFFIXES: Final = (".yaml", ".yml", ".j2")
-STORED_FOLDER: Final = ".updatable"
 BRANCH: Final = "main"
-NAMED_FILES: Final = 3
-
-_LOCK: Final = re.compile(r"'([^']+\.lock)'")
 
 _UNCHANGED: Final = FileStatus.CURRENT | FileStatus.IGNORED
-
-
-class HistoryError(Exception):
-    """The history can't be read or written; says why and what to do."""
 
 
 class History:
@@ -66,7 +56,7 @@ class History:
         HistoryError
             Nothing was committed.
         """
-        with _words(self._root):
+        with in_words(self._root):
             changed = {
                 path: flags
                 for path, flags in self._open().status(untracked_files="all").items()
@@ -75,7 +65,7 @@ class History:
             if not changed:
                 return None
             names = sorted(changed)
-            message = _message(f"Edited by hand: {_listed(names)}", "", {"edited": BY_HAND})
+            message = message_of(f"Edited by hand: {listed(names)}", "", {"edited": BY_HAND})
             return self._commit(names, author=BY_HAND, message=message)
 
     def commit(
@@ -103,8 +93,8 @@ class History:
         """
         if not trailers:
             raise ValueError("a commit needs a trailer, so that nothing in its reason is taken for one")
-        with _words(self._root):
-            return self._commit(sorted(paths), author=author, message=_message(subject, reason, trailers))
+        with in_words(self._root):
+            return self._commit(sorted(paths), author=author, message=message_of(subject, reason, trailers))
 
     def log(self, *, path: str | None = None) -> Iterator[Commit]:
         """Yield commits, the newest first; with a path those that changed it, or anything below it.
@@ -114,7 +104,7 @@ class History:
         HistoryError
             It can't be read.
         """
-        with _words(self._root):
+        with in_words(self._root):
             for commit in self._walk():
                 found = told(commit)
                 if path is None or any(PurePosixPath(p).is_relative_to(path) for p in found.paths):
@@ -128,7 +118,7 @@ class History:
         HistoryError
             There is no such commit.
         """
-        with _words(self._root):
+        with in_words(self._root):
             repository = self._open()
             return told(_resolved(repository, revision))
 
@@ -158,7 +148,7 @@ class History:
 
     def _trailers(self, at_most: int) -> list[tuple[str, dict[str, str]]]:
         """Return the last commits of ours and their trailers, the oldest first."""
-        with _words(self._root):
+        with in_words(self._root):
             commits = [c for c in islice(self._walk(), at_most) if c.committer.name == CONCHE]
             return [(str(commit.id), trailers_in(commit.message)) for commit in reversed(commits)]
 
@@ -170,10 +160,10 @@ class History:
         HistoryError
             There is no such commit.
         """
-        with _words(self._root):
+        with in_words(self._root):
             then = _resolved(self._open(), revision)
             now = _resolved(self._open(), "HEAD")
-            return [path for path in told(then).paths if _id(then, path) != _id(now, path)]
+            return [path for path in told(then).paths if id_of(then, path) != id_of(now, path)]
 
     def head(self) -> str | None:
         """Return the newest commit, or None where there is none yet.
@@ -183,7 +173,7 @@ class History:
         HistoryError
             It can't be read.
         """
-        with _words(self._root):
+        with in_words(self._root):
             repository = self._open()
             return None if repository.head_is_unborn else str(repository.head.target)
 
@@ -206,12 +196,12 @@ class History:
         HistoryError
             It can't be read.
         """
-        with _words(self._root):
+        with in_words(self._root):
             left: dict[str, object] = dict.fromkeys(paths, self)
             found: dict[str, bytes | None] = {}
             for commit in islice(self._walk(), at_most):
                 for path, last in list(left.items()):
-                    blob = _blob(commit, path)
+                    blob = blob_of(commit, path)
                     name = None if blob is None else blob.id
                     if name == last:
                         continue
@@ -237,15 +227,15 @@ class History:
         HistoryError
             There is no such commit.
         """
-        with _words(self._root):
+        with in_words(self._root):
             repository = self._open()
             commits = [_resolved(repository, name) for name in (revision, "HEAD")]
             chosen_paths = {str(PurePosixPath(path)) for path in paths}
-            then, now = (dict(_files(repository, commit.tree)) for commit in commits)
+            then, now = (dict(files_of(repository, commit.tree)) for commit in commits)
             chosen = {
                 name: then.get(name)
                 for name in sorted(then.keys() | now.keys())
-                if not paths or not chosen_paths.isdisjoint(_itself_and_above(name))
+                if not paths or not chosen_paths.isdisjoint(itself_and_above(name))
             }
             return {name: None if blob is None else blob.data for name, blob in chosen.items()}
 
@@ -257,9 +247,9 @@ class History:
         HistoryError
             There is no such commit.
         """
-        with _words(self._root):
+        with in_words(self._root):
             repository = self._open()
-            blob = _blob(_resolved(repository, revision), path)
+            blob = blob_of(_resolved(repository, revision), path)
             return None if blob is None else blob.data
 
     def patch(self, revision: str) -> str:
@@ -270,7 +260,7 @@ class History:
         HistoryError
             There is no such commit.
         """
-        with _words(self._root):
+        with in_words(self._root):
             repository = self._open()
             return diff_of(_resolved(repository, revision)).patch or ""
 
@@ -317,7 +307,7 @@ class History:
         if parents and repository[parents[0]].peel(pygit2.Tree).id == tree:
             return None
         name = repository.create_commit(
-            "HEAD", _signature(author), _signature(CONCHE), message, tree, parents
+            "HEAD", signature_of(author), signature_of(CONCHE), message, tree, parents
         )
         return told(repository[name].peel(pygit2.Commit))
 
@@ -363,62 +353,11 @@ class History:
             yield from repository.walk(repository.head.target, SortMode.TOPOLOGICAL | SortMode.TIME)
 
 
-def is_config_file(path: str) -> bool:
-    """Return whether a file belongs to a config directory, and is none that an editor or a download left."""
-    if not path.isprintable():  # nor one whose name is not text
-        return False
-    *folders, name = PurePosixPath(path).parts
-    if name.startswith(".") or any(f.startswith(".") and f != STORED_FOLDER for f in folders):
-        return False
-    if folders[:1] == [STORED_FOLDER]:
-        return name.endswith(".json")
-    return name.endswith(SUFFIXES)
-
-
-class _words:
-    """Puts what git says into words that an operator can act on."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, pygit2.GitError):
-            if "lock" in str(error):
-                named = _LOCK.search(str(error))
-                lock = named[1] if named else self._root / ".git/index.lock"
-                raise HistoryError(
-                    f"{self._root}: another git works there (if none does, one has died: remove {lock})"
-                ) from None
-            raise HistoryError(f"{self._root}: git: {error}") from None
-        if isinstance(error, OSError | ValueError | LookupError):  # Unicode errors are ValueErrors
-            raise HistoryError(f"{self._root}: git: {error}") from None
-
-
-def _signature(name: str) -> pygit2.Signature:
-    address = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
-    return pygit2.Signature(name, f"{address}@{DOMAIN}")
-
-
 def _resolved(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
     try:
         return repository.revparse_single(revision).peel(pygit2.Commit)
     except (KeyError, ValueError, pygit2.GitError):
         raise HistoryError(f"there is no commit {revision!r}; 'conche log' lists them") from None
-
-
-def _message(subject: str, reason: str, trailers: Mapping[str, str]) -> str:
-    """Return a commit's message: one line, why, and a last paragraph in which nobody else can write."""
-    lines = [f"{trailer_name(key)}: {_line(value)}" for key, value in trailers.items()]
-    why = "\n".join(_line(line) for line in reason.strip().splitlines())
-    return "\n\n".join(part for part in (_line(subject), why, "\n".join(lines)) if part)
-
-
-def _line(text: str) -> str:
-    """Return text without what would end a line, or the message."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _ignores(repository: str, folder: Path) -> bool:
@@ -428,40 +367,3 @@ def _ignores(repository: str, folder: Path) -> bool:
         return False
     inside = folder.resolve().relative_to(Path(outer.workdir).resolve())
     return outer.path_is_ignored(f"{inside}/")
-
-
-def _blob(commit: pygit2.Commit, path: str) -> pygit2.Blob | None:
-    try:
-        found = commit.tree / path
-    except KeyError:
-        return None
-    return found if isinstance(found, pygit2.Blob) else None
-
-
-def _id(commit: pygit2.Commit, path: str) -> pygit2.Oid | None:
-    blob = _blob(commit, path)
-    return None if blob is None else blob.id
-
-
-def _itself_and_above(name: str) -> Iterator[str]:
-    path = PurePosixPath(name)
-    yield name
-    yield from map(str, path.parents)
-
-
-def _files(
-    repository: pygit2.Repository, tree: pygit2.Tree, folder: str = ""
-) -> Iterator[tuple[str, pygit2.Blob]]:
-    """Yield name and content of the config files in a tree; what lies in other repositories is left out."""
-    for found in tree:
-        name = f"{folder}{found.name}"
-        if isinstance(found, pygit2.Tree):
-            yield from _files(repository, found, f"{name}/")
-        elif isinstance(found, pygit2.Blob) and found.filemode != FileMode.LINK and is_config_file(name):
-            yield name, found
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMED_FILES
-    shown = [name.encode("utf-8", "backslashreplace").decode() for name in names[:NAMED_FILES]]
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

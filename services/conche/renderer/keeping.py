@@ -5,7 +5,8 @@ import logging
 from typing import Final
 
 from .chronicle import Chronicle
-from .history import History, HistoryError
+from .gitwords import HistoryError
+from .history import History
 
 logger = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from conche.contract import (
 from .changeset import ChangeFailed
 from .chronicle import Chronicle
 from .edits import EditRefused
-from .history import HistoryError
+from .gitwords import HistoryError
 from .nodes import Node
 from .problems import some_of
 from .workers import Workers
@@ -198,7 +198,7 @@ class Orders:
             why = f"no group has a node {envelope.node!r}" if groups else "there are no groups"
             raise CommandRefused(f"{why}; {_listed(groups)}")
         absent = [words for group in concerned if (words := self._workers.absence(group)) is not None]
-        self.answers.answer(
+        self.answers.tell(
             envelope,
             Reply(
                 id=envelope.id,
@@ -266,4 +266,4 @@ def planned_edit(command: Command, wish: Plan) -> Edit:
 
 
 def _listed(groups: Groups) -> str:
-    return f"there are {', '.join(sorted(groups))}" if groups else "the registry is empty"
+    return f"there are {some_of(sorted(groups), at_most=10)}" if groups else "the registry is empty"

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from conche.kotekan.revision import Fingerprint, FingerprintCache
 
+from .configfiles import STORED_FOLDER, SUFFIXES
 from .files import Files, check_inside
 from .merge import MergedConfigs, MergeInvalid, parse_stored
 from .nodes import FILE as NODES_FILE
@@ -19,11 +20,6 @@ from .variables import Variables
 
 MAX_CONFIG_BYTES: Final = 8 * 1024 * 1024
 """Size of one config; a guess, far above any real one, and half of what the broker takes."""
-
-STORED_FOLDER: Final = ".updatable"
-
-SUFFIXES: Final = (".yaml", ".yml", ".j2")
-"""Of base configs, the first that exists."""
 
 
 @dataclass(frozen=True, slots=True)

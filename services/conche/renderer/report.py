@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from .batch import render_all
+from .configfiles import STORED_FOLDER, SUFFIXES
 from .nodes import FILE as NODES_FILE
 from .nodes import Nodes, read_nodes
 from .problems import Problem, Severity
-from .render import STORED_FOLDER, SUFFIXES, Rendered, Rendering
+from .render import Rendered, Rendering
 from .variables import FILE as VARIABLES_FILE
 
 

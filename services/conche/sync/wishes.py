@@ -13,7 +13,7 @@ from conche.contract import (
     COMMAND,
     CONFIG_ACTIONS,
     NO_NAME,
-    SYNC_ACTIONS,
+    NODE_ACTIONS,
     Reply,
     Result,
 )
@@ -111,7 +111,7 @@ class Wishes:
 
     def _read(self, message: Incoming, envelope: Envelope) -> Command:
         now = datetime.now(UTC)
-        command = read_command(message, envelope, root=self._root, actions=SYNC_ACTIONS, now=now)
+        command = read_command(message, envelope, root=self._root, actions=NODE_ACTIONS, now=now)
         _check_until(command)
         return command
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from conche.renderer.history import History, HistoryError, is_config_file
+from conche.renderer.configfiles import is_config_file
+from conche.renderer.gitwords import HistoryError
+from conche.renderer.history import History
 
 from .directory import ConfigDirectory
 
