@@ -81,7 +81,8 @@ async def conche(
 
 def environment_of(broker: Mosquitto) -> dict[str, str]:
     """What leads the command line to a broker."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONCHE_")}
+    size = ("COLUMNS", "LINES")  # that pytest's workers are told; a terminal knows its own
+    inherited = {n: v for n, v in os.environ.items() if not n.startswith("CONCHE_") and n not in size}
     return {
         **inherited,
         "CONCHE_BROKER__PORT": str(broker.port),

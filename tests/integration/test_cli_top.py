@@ -44,7 +44,7 @@ async def test_an_operator_sees_acts_and_leaves_the_terminal_as_it_was(stack: St
         stack.fault("cx/cx2", "refuse")
         await seen.until(lambda s: "down     run" in s and "1 to look at" in s)
         seen.resize(60, 16)
-        await seen.until(lambda s: "refused" in s and all(len(line) <= 60 for line in s.splitlines()))
+        await seen.until(lambda s: "cx2    down" in s and all(len(line) <= 60 for line in s.splitlines()))
         stack.broker.stop()
         await seen.until(lambda s: "broker away since" in s and "was down" in s)
         await stack.broker.start()
