@@ -56,6 +56,8 @@ OWN_ACTIONS: Final = SERVICE_ACTIONS[Service.RENDERER]
 QUESTIONS: Final = (Log, Show, ReadFiles, Plan)
 """Commands that change nothing: a screen may ask every few seconds, so they are neither told of nor remembered."""
 
+QUESTION_NAMES: Final = ("log", "show", "read_files", "plan")
+
 ON_NODES: Final = (EditAction.BASE_CONFIG, EditAction.UPDATABLE_CONFIG, EditAction.SET_NODES)
 """Changes that are addressed to nodes; the others to the renderer."""
 
@@ -188,6 +190,8 @@ class Orders:
 
     def _refuse(self, envelope: Envelope, why: str) -> None:
         self.answers.refuse(envelope, group=envelope.group, why=why)
+        if envelope.action in QUESTION_NAMES:
+            return
         refused = Reply(id=envelope.id, action=envelope.action, group=envelope.group, ok=False, error=why)
         self._chronicle.answered(envelope, refused)
 

@@ -18,6 +18,10 @@ _OLD: Final = ".conche-old"
 _STAGED: Final = re.compile(rf"^\.(.+)\.[0-9a-f]+(?:{_NEW}|{_OLD})$")
 
 
+UNREADABLE: Final = "unreadable"
+"""In place of a digest: a folder stands there, or the disk refuses."""
+
+
 class FileMoved(Exception):
     """Somebody has changed a file meanwhile.
 
@@ -63,8 +67,11 @@ class Step(Struct, frozen=True, kw_only=True):
         return self.target.with_name(f".{self.target.name}.{self.tag}{_OLD}")
 
     def found(self) -> str | None:
-        """Return the digest of what is there now."""
-        return digest_of(read(self.target))
+        """Return the digest of what is there now; what can't be read is neither the old nor the new content."""
+        try:
+            return digest_of(read(self.target))
+        except OSError:
+            return UNREADABLE
 
 
 def digest_of(data: bytes | None) -> str | None:

@@ -246,3 +246,18 @@ def test_a_record_that_cannot_be_read_changes_nothing(
     assert changes.recover() is None
     assert files(configs.root) == before
     assert "can't be read" in caplog.text
+
+
+def test_a_folder_that_stands_where_a_file_was_is_left_alone_and_ends_no_start(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_after(changes, 0, monkeypatch)
+    (configs.root / "cx/cx1.yaml").unlink()
+    (configs.root / "cx/cx1.yaml").mkdir()
+    after = ChangeSet(configs.root)
+    record = after.recover()
+    assert record is not None
+    assert record.names == [".updatable/cx/cx1.json", "cx/cx2.yaml"]
+    after.undo()
+    assert (configs.root / "cx/cx1.yaml").is_dir()
+    assert ChangeSet(configs.root).recover() is None

@@ -52,9 +52,9 @@ class Worker:
 
     def __init__(self) -> None:
         self.look = Tender(
-            Network(),  # type: ignore[arg-type]
-            judge=None,  # type: ignore[arg-type]
-            recorder=None,  # type: ignore[arg-type]
+            Network(),  # type: ignore[arg-type]  # all of a pusher that a look needs
+            judge=None,  # type: ignore[arg-type]  # a look asks nobody
+            recorder=None,  # type: ignore[arg-type]  # and writes nothing
             refresh=self.refresh,
             push_begins=self.refresh,
             push_ended=self.refresh,

@@ -313,7 +313,7 @@ async def test_where_nothing_changes_nothing_but_the_clock_is_drawn():
         await pilot.pause(0.1)
         regions: list[tuple[str | None, int, int]] = []
         for surface in one.app.query("Surface"):
-            surface.refresh = (  # type: ignore[method-assign]
+            surface.refresh = (  # type: ignore[method-assign]  # counts what is drawn
                 lambda *found, id=surface.id, **_: regions.extend((id, r.y, r.height) for r in found)
             )
         await pilot.pause(2.2)

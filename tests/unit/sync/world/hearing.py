@@ -129,12 +129,12 @@ class Hearing:
 
     def revisions(self, node: str) -> set[str | None]:
         """Return the revisions that a node may be started with now."""
-        return {desired.revision for desired in self._desired[node].at(self._world.now)}  # type: ignore[attr-defined]
+        return {desired.revision for desired in self._desired[node].at(self._world.now)}  # type: ignore[attr-defined]  # Said holds any
 
     def values(self, node: str, endpoint: str) -> set[str | None]:
         """Return the hashes of the values that an endpoint of a node may be given now; one goes after the other."""
         found = self._desired[node].at(self._world.now, lag_s=POSTS_S)
-        return {desired.updatable.get(endpoint) for desired in found}  # type: ignore[attr-defined]
+        return {desired.updatable.get(endpoint) for desired in found}  # type: ignore[attr-defined]  # Said holds any
 
     def desired_since(self, node: str) -> tuple[str | None, float]:
         """Return what a node should run, and since when that is known."""
@@ -143,11 +143,11 @@ class Hearing:
             return None, self._world.now
         since, desired = values[-1]
         for earlier, value in reversed(values[:-1]):
-            if value.revision != desired.revision:  # type: ignore[attr-defined]
+            if value.revision != desired.revision:  # type: ignore[attr-defined]  # Said holds any
                 break
             since = earlier
-        return desired.revision, since  # type: ignore[attr-defined]
+        return desired.revision, since  # type: ignore[attr-defined]  # Said holds any
 
     def entries(self, node: str) -> list[RegisteredNode | None]:
         """Return what the registry may say of a node now."""
-        return [r.groups.get(GROUP, {}).get(node) for r in self._registry.at(self._world.now)]  # type: ignore[attr-defined]
+        return [r.groups.get(GROUP, {}).get(node) for r in self._registry.at(self._world.now)]  # type: ignore[attr-defined]  # Said holds any
