@@ -1,63 +1,20 @@
-"""The files of a broker's accounts, and what is left of them when a change ends between two of them."""
+"""The files of a broker's accounts."""
 
 import json
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conche.contract import ACTIONS_OF, SENT_BY, Role, Service
 from conche.local import accounts as module
-from conche.local.accounts import Account, AccountRefused, Accounts
-from conche.local.broker import lay_out
-from conche.local.passwords import BrokerSetupFailed, hashed, parse
+from conche.local.accounts import AccountRefused, Accounts
+from conche.local.passwords import BrokerSetupFailed, hashed
 from conche.local.reloading import Reloaded
-from tests.integration.harness import PROJECT
 
-SECRET = "correct horse battery"
-FILES = ("passwords", "accounts.json", "acl")
-
-
-@pytest.fixture
-def accounts(tmp_path: Path) -> Accounts:
-    """Those of a stack, with alice and bob."""
-    again(tmp_path / "broker")
-    made = Accounts(tmp_path / "broker")
-    made.add("alice", role=Role.OPERATOR, password=SECRET)
-    made.add("bob", role=Role.VIEWER, password=SECRET)
-    return made
-
-
-def again(folder: Path, **changes) -> None:
-    folder.mkdir(exist_ok=True)
-    lay_out(folder, shipped=PROJECT / "mosquitto", port=1883, **changes)
-
-
-def content(accounts: Accounts) -> dict[str, bytes]:
-    return {name: (accounts.folder / name).read_bytes() for name in FILES}
-
-
-def hashes(accounts: Accounts) -> dict[str, str]:
-    return parse((accounts.folder / "passwords").read_text())
-
-
-def rights(accounts: Accounts) -> dict[str, set[str]]:
-    """The actions that the access list allows each account, if it can log in."""
-    found: dict[str, set[str]] = {name: set() for name in hashes(accounts)}
-    for line in (accounts.folder / "acl").read_text().splitlines():
-        if "/command/" in line and line.startswith("topic write "):
-            _, _, user, _, _, action = line.split()[2].split("/")
-            if user in found:
-                found[user].add(action)
-    return found
-
-
-def roles(accounts: Accounts) -> dict[str, Role | None]:
-    return {name: account and account.role for name, account in accounts.listed().items()}
-
+from .books import FILES, SECRET, again, content, hashes, rights, roles
 
 # --- what is where
 
@@ -321,119 +278,3 @@ def test_a_service_to_come_has_no_role_by_hand(volume):
     path.write_text(path.read_text().replace("grafana", "gateway"))
     with pytest.raises(AccountRefused, match="acts for people"):
         volume.set_role("gateway", Role.ADMIN)
-
-
-# --- a crash between the files
-
-
-class Crash(BaseException):
-    """The power goes."""
-
-
-@pytest.fixture
-def crash_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many files are still written before the power goes; empty: all."""
-    left: list[int] = []
-    real = module.write_atomic
-
-    def write(path: Path, data: bytes, **options) -> None:
-        if left and left[0] == 0:
-            raise Crash
-        real(path, data, **options)
-        if left:
-            left[0] -= 1
-
-    monkeypatch.setattr(module, "write_atomic", write)
-    yield left
-    left.clear()
-
-
-STEPS = {
-    "add": lambda accounts: accounts.add("carol", role=Role.ADMIN, password=SECRET),
-    "remove": lambda accounts: accounts.remove("alice"),
-    "raise": lambda accounts: accounts.set_role("alice", Role.ADMIN),
-    "lower": lambda accounts: accounts.set_role("alice", Role.VIEWER),
-    "password": lambda accounts: accounts.set_password("alice", "another password"),
-    "up": lambda accounts: again(accounts.folder, accounts={"panel": Role.OPERATOR}),
-}
-FILES_OF = {"add": 3, "remove": 3, "raise": 2, "lower": 2, "password": 1, "up": 3}
-CRASHES = [(step, count) for step, files in FILES_OF.items() for count in range(files)]
-
-
-@pytest.mark.parametrize(("step", "count"), CRASHES)
-def test_a_crash_between_the_files_leaves_nobody_with_more_rights_than_before(
-    accounts, crash_after, step, count
-):
-    before = rights(accounts)
-    crash_after.append(count)
-    with pytest.raises(Crash):
-        STEPS[step](accounts)
-    assert all(actions <= before.get(name, set()) for name, actions in rights(accounts).items())
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_nobody_has_an_account_that_was_added_by_half(accounts, crash_after, count):
-    crash_after.append(count)
-    with pytest.raises(Crash):
-        STEPS["add"](accounts)
-    crash_after.clear()
-    assert "carol" not in roles(accounts)
-    assert "carol" not in hashes(accounts)
-    assert accounts.set_role("bob", Role.OPERATOR) == ["carol"]
-    assert all(b"carol" not in data for data in content(accounts).values())
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_who_was_removed_by_half_can_not_log_in_and_is_gone_after_the_next_change(
-    accounts, crash_after, count
-):
-    crash_after.append(count)
-    with pytest.raises(Crash):
-        STEPS["remove"](accounts)
-    crash_after.clear()
-    assert "alice" not in hashes(accounts)
-    assert "alice" not in roles(accounts)
-    accounts.set_role("bob", Role.OPERATOR)
-    assert all(b"alice" not in data for data in content(accounts).values())
-
-
-@pytest.mark.parametrize("step", ["add", "remove"])
-@pytest.mark.parametrize("count", [1, 2])
-def test_what_was_done_by_half_can_be_said_again(accounts, crash_after, step, count):
-    crash_after.append(count)
-    with pytest.raises(Crash):
-        STEPS[step](accounts)
-    crash_after.clear()
-    if step == "remove" and "alice" not in json.loads(content(accounts)["accounts.json"])["accounts"]:
-        with pytest.raises(AccountRefused, match="there is no account alice"):
-            STEPS[step](accounts)
-    else:
-        assert STEPS[step](accounts) == []
-    expected = {"bob", "operator"} | ({"alice", "carol"} if step == "add" else set())
-    assert set(roles(accounts)) == expected
-
-
-def test_an_access_list_that_is_older_than_the_accounts_is_mended_by_any_change(accounts, crash_after):
-    crash_after.append(1)
-    with pytest.raises(Crash):
-        STEPS["lower"](accounts)
-    crash_after.clear()
-    assert rights(accounts)["alice"] == ACTIONS_OF[Role.OPERATOR]
-    accounts.set_password("bob", "another password")
-    assert rights(accounts)["alice"] == ACTIONS_OF[Role.VIEWER]
-
-
-def test_up_drops_what_was_done_by_half(accounts, crash_after):
-    crash_after.append(1)
-    with pytest.raises(Crash):
-        STEPS["add"](accounts)
-    crash_after.clear()
-    again(accounts.folder)
-    assert set(roles(accounts)) == {"alice", "bob", "operator"}
-    assert all(b"carol" not in data for data in content(accounts).values())
-
-
-def test_an_account_is_what_the_file_says(accounts):
-    account = accounts.listed()["alice"]
-    assert account is not None
-    assert account == Account(role=Role.OPERATOR, since=account.since)
