@@ -22,6 +22,7 @@ from conche.contract import (
     Role,
     Service,
     check_account,
+    check_new_account,
     least_role_for,
 )
 from conche.contract.acl import acl
@@ -146,6 +147,13 @@ def test_other_names_may_be_accounts(name: str):
     assert may(name, command(name, "ping"), {name: Role.VIEWER})
 
 
-def test_the_accounts_that_act_for_people_can_be_in_the_list_and_are_no_services_yet():
-    assert not set(ACT_FOR_PEOPLE) & set(Service)
-    assert all(check_account(name) for name in ACT_FOR_PEOPLE)
+def test_nobody_can_have_an_account_that_acts_for_people():
+    for name in ACT_FOR_PEOPLE:
+        with pytest.raises(NameInvalid, match="reserved: it is that of a service"):
+            check_new_account(name)
+
+
+@pytest.mark.parametrize("name", ["conche", "Conche"])
+def test_nobody_can_have_the_name_under_which_conche_puts_things_back(name: str):
+    with pytest.raises(NameInvalid, match="reserved: it is the author of what conche itself puts back"):
+        check_new_account(name)

@@ -285,3 +285,18 @@ async def test_command_under_another_s_name_never_arrives(mosquitto: Mosquitto) 
         publish(mosquitto, TOPIC, '{"id": "mine"}')
         await until(lambda: service.taken)
     assert [message.payload for message in service.taken] == [b'{"id": "mine"}']
+
+
+async def test_the_broker_is_listened_to_by_the_one_service_that_may(mosquitto: Mosquitto) -> None:
+    heard: dict[Service, dict[str, str]] = {}
+    for service in (Service.METRICS, Service.JOURNAL):
+        texts = heard.setdefault(service, {})
+        bus = Bus(mosquitto.settings, service=service)
+        bus.listen(contract.BROKER_FIGURES, texts.__setitem__)
+        async with running(bus):
+            assert bus.connected
+            assert bus.birth.state is contract.ServiceState.ONLINE
+            assert bus.birth.boot == bus.boot
+    assert heard[Service.METRICS]["$SYS/broker/uptime"].endswith(" seconds")
+    assert heard[Service.METRICS]["$SYS/broker/clients/connected"].isdigit()
+    assert heard[Service.JOURNAL] == {}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from msgspec.json import encode
+from msgspec.json import decode, encode
 
 from conche.contract import (
     BIRTHS,
@@ -18,6 +18,7 @@ from conche.contract import (
     Message,
     Payload,
     Service,
+    ServiceBirth,
     ServiceState,
     owned_by,
 )
@@ -25,7 +26,7 @@ from conche.settings import Broker
 
 from .encoding import encoded
 from .errors import BusTakenOver, BusUnavailable, PayloadTooLarge
-from .intake import Handler, Intake, PayloadT, Reading, TakeCommand
+from .intake import Handler, Intake, Listening, PayloadT, Reading, TakeCommand, TakeText
 from .link import OUT_WINDOW, Link, Subscription
 from .login import login_of
 from .owned import OwnedState
@@ -95,8 +96,6 @@ class Bus:
         self._trouble = ""
         self._last_tick = 0.0
 
-    # --- what a service sets up before it runs
-
     def subscribe(self, message: Message[PayloadT], handler: Handler[PayloadT], **only: str) -> None:
         """Read a kind of message.
 
@@ -112,6 +111,10 @@ class Bus:
         topic_filter = self.topics.full(message.filter(**only))
         self._intake.readings.append(Reading(message, topic_filter, handler))
 
+    def listen(self, topic_filter: str, handler: TakeText) -> None:
+        """Read text on topics outside the root; the filter, as it stands, may end in ``#``."""
+        self._intake.listenings.append(Listening(topic_filter, handler))
+
     def on_connection(self, handler: Callable[[], None]) -> None:
         """Have somebody told whenever `connected` changes."""
         self._on_connection.append(handler)
@@ -119,8 +122,6 @@ class Bus:
     def take_commands(self, filters: list[str], on_command: TakeCommand, *, on_busy: TakeCommand) -> None:
         """Read commands; ``on_busy`` is told of each that finds the inbox full."""
         self._intake.take_commands([self.topics.full(f) for f in filters], on_command, on_busy=on_busy)
-
-    # --- what a service does while it runs
 
     async def run(self) -> None:
         """Stay connected and hand out what comes in, until cancelled or replaced.
@@ -142,6 +143,11 @@ class Bus:
     def boot(self) -> str:
         """Name of this process, new at each start."""
         return self._presence.boot
+
+    @property
+    def birth(self) -> ServiceBirth:
+        """What this process says of itself while it is online; its own birth topic is not handed out."""
+        return decode(self._online(), type=ServiceBirth)
 
     @property
     def connected(self) -> bool:
@@ -226,8 +232,6 @@ class Bus:
             raise BusUnavailable("not connected to the broker")
         return self._link
 
-    # --- staying connected
-
     async def _stay_connected(self) -> None:
         first, longest = RECONNECT_S
         wait = first
@@ -296,7 +300,8 @@ class Bus:
         nonce = secrets.token_hex(8)
         self._intake.look_around(nonce)
         mark = self._presence.mark_topic
-        read = {reading.filter for reading in self._intake.readings}
+        intake = self._intake
+        read = {r.filter for r in intake.readings} | {one.filter for one in intake.listenings}
         await link.subscribe(
             [
                 Subscription(mark, retained_too=False),
@@ -367,12 +372,8 @@ class Bus:
                 )
                 self._link.give_up()
 
-    # --- being there
-
     def _online(self) -> bytes:
-        counters = self._intake.counters
-        dropped = self._intake.inbox.dropped + counters.too_large
-        return self._presence.birth(ServiceState.ONLINE, dropped=dropped, invalid=counters.invalid)
+        return self._presence.birth(ServiceState.ONLINE, **self._intake.losses())
 
     async def _show_presence(self) -> None:
         """Tell what had to be dropped, and send heartbeats."""

@@ -13,7 +13,8 @@ from msgspec.json import Decoder, encode
 from conche.contract import CLIENT_MARK, COMMAND, REPLY, Arguments, Mark, Message, Reply, least_role_for
 from conche.settings import Broker
 
-from .errors import BusDenied, BusUnavailable, PublishDenied
+from .encoding import encoded
+from .errors import BusDenied, BusUnavailable, PayloadTooLarge, PublishDenied
 from .intake import PayloadT
 from .link import Incoming, Link, Subscription
 from .login import login_of
@@ -189,13 +190,16 @@ class Client:
             The connection was lost.
         CommandDenied
             This account's role does not allow it.
+        PayloadTooLarge
+            No broker would take it; it was not sent.
         """
         if arguments.id is None:
             raise ValueError("a command needs an id, so that its replies can be told from others")
         topic = COMMAND.topic(user=self.account, group=group, node=node, action=action)
+        data = encoded(topic, arguments)
         try:
             return await self._open_link().publish(
-                self.topics.full(topic), encode(arguments), response_topic=self._reply_to
+                self.topics.full(topic), data, response_topic=self._reply_to
             )
         except PublishDenied:
             raise CommandDenied(self.account, action) from None
@@ -276,4 +280,4 @@ def _decoder(payload: type[PayloadT]) -> Decoder[PayloadT]:
     return Decoder(payload)
 
 
-__all__ = ["BusDenied", "BusUnavailable", "Client", "CommandDenied", "NobodyListens"]
+__all__ = ["BusDenied", "BusUnavailable", "Client", "CommandDenied", "NobodyListens", "PayloadTooLarge"]

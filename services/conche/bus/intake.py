@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 PayloadT = TypeVar("PayloadT", bound=Payload)
 Handler = Callable[[Mapping[str, str], PayloadT | None], None]
 TakeCommand = Callable[[Incoming], None]
+TakeText = Callable[[str, str], None]
 
 DELIVER_BURST: Final = 100
 """Messages handled before other tasks get their turn."""
@@ -48,6 +49,14 @@ class Reading:
     message: Message[Any]
     filter: str
     handler: Handler[Any]
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Topics outside the root, and whom to tell of the text that stands there."""
+
+    filter: str
+    handler: TakeText
 
 
 @dataclass
@@ -85,6 +94,7 @@ class Intake:
         self.inbox = Inbox()
         self.counters = Counters()
         self.readings: list[Reading] = []
+        self.listenings: list[Listening] = []
         self.command_filters: list[str] = []
         self.own_found: dict[str, bytes] = {}
         self.birth_found: ServiceBirth | None = None
@@ -119,6 +129,11 @@ class Intake:
         gone, self._known = self._known - self._seen, set(self._seen)
         for topic in gone:
             self._hand_out(Incoming(topic=topic, payload=b"", retained=True))
+
+    def losses(self) -> dict[str, int]:
+        """Return how many messages were dropped on the way in or out, and how many were invalid."""
+        counters = self.counters
+        return {"dropped": self.inbox.dropped + counters.too_large, "invalid": counters.invalid}
 
     def put(self, message: Incoming) -> None:
         """Take one message from the connection."""
@@ -155,7 +170,9 @@ class Intake:
 
     def _handle(self, message: Incoming) -> None:
         relative = self._topics.relative(message.topic)
-        if SERVICE_MARK.match(relative) is not None:
+        if not relative:
+            self._hand_out_text(message)
+        elif SERVICE_MARK.match(relative) is not None:
             self._on_mark(message)
         elif COMMAND.match(relative) is not None:
             if self._on_command is not None:
@@ -166,6 +183,12 @@ class Intake:
             if self._looking:
                 self._note_found(message)
             self._hand_out(message)
+
+    def _hand_out_text(self, message: Incoming) -> None:
+        text = message.payload.decode("utf-8", "replace")
+        for listening in self.listenings:
+            if covers(listening.filter, message.topic):
+                listening.handler(message.topic, text)
 
     def _note_found(self, message: Incoming) -> None:
         """Take what stands on a topic, or that it was cleared meanwhile."""

@@ -19,8 +19,10 @@ class Topics:
 
 
 def covers(topic_filter: str, topic: str) -> bool:
-    """Return whether a filter without ``#`` covers a topic."""
+    """Return whether a filter covers a topic; of one that ends in ``#`` the levels before it count."""
     parts, levels = topic_filter.split("/"), topic.split("/")
+    if parts[-1] == "#":
+        parts, levels = parts[:-1], levels[: len(parts) - 1]
     return len(parts) == len(levels) and all(
         p in ("+", level) for p, level in zip(parts, levels, strict=True)
     )

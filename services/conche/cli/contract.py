@@ -9,7 +9,10 @@ import click
 
 from conche.contract.acl import acl
 from conche.contract.asyncapi import asyncapi
+from conche.contract.pages import alerts_page, metrics_page
 from conche.contract.schemas import schema_files
+from conche.gateway.endpoints import ENDPOINTS
+from conche.gateway.openapi import openapi_text
 from conche.local.project import find_project
 from conche.settings import Broker
 
@@ -28,7 +31,8 @@ PROJECT = click.option(
 def contract() -> None:
     """Generate the files that follow from the contract, or see whether they do.
 
-    They are the broker's access list, the JSON Schemas of the payloads, and the AsyncAPI document.
+    They are the broker's access list, the JSON Schemas of the payloads, the AsyncAPI document, that of
+    the gateway's OpenAPI, and the pages of measurements and alerts.
     """
 
 
@@ -62,7 +66,10 @@ def generated_files() -> dict[Path, str]:
     root = Broker().root
     files = {SCHEMAS / name: text for name, text in schema_files().items()}
     files[Path("mosquitto/acl")] = acl(root, accounts={})
+    files[Path("docs/metrics.md")] = metrics_page()
+    files[Path("docs/alerts.md")] = alerts_page()
     files[Path("docs/asyncapi.yaml")] = asyncapi(root, version=version("conche"))
+    files[Path("docs/openapi.yaml")] = openapi_text(ENDPOINTS, version=version("conche"))
     return files
 
 

@@ -1,8 +1,18 @@
 """mosquitto's access list, generated from the owners in the catalogue and the roles of people."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
-from .catalogue import COMMAND, MESSAGES, PER_SERVICE, SENDER, Service, owned_by
+from .catalogue import (
+    BROKER_DROPPED,
+    BROKER_FIGURES,
+    COMMAND,
+    MESSAGES,
+    PER_SERVICE,
+    SENDER,
+    Service,
+    owned_by,
+)
 from .roles import ACTIONS_OF, SENT_BY, Role, check_account
 
 _HEAD = """\
@@ -18,6 +28,9 @@ _HEAD = """\
 # has none. (mosquitto warns at start that some patterns have no %u: these are the same for
 # everybody, as they should be.)
 """
+
+_FIGURES: Final = {Service.METRICS: BROKER_FIGURES, Service.NOTIFIER: BROKER_DROPPED}
+"""Who may read what of the broker's word about itself."""
 
 
 def acl(root: str, *, accounts: Mapping[str, Role]) -> str:
@@ -60,6 +73,8 @@ def _service(root: str, service: Service) -> Iterator[str]:
     for message in MESSAGES:
         if message.readers is not None and service in message.readers:
             yield f"topic read {root}/{message.filter()}"
+    if service in _FIGURES:
+        yield f"topic read {_FIGURES[service]}"
     for action in sorted(SENT_BY.get(service, ())):
         yield f"topic write {root}/{COMMAND.filter(user=service, action=action)}"
 

@@ -187,6 +187,9 @@ class ReadFiles(Arguments, frozen=True, kw_only=True):
     all: Annotated[bool, Meta(description="every config file that there is, beside those that are named")] = (
         False
     )
+    digests: Annotated[
+        bool, Meta(description="whether to tell only what each file's text is known by, as in `text_digest`")
+    ] = False
 
 
 class RunEop(Arguments, frozen=True, kw_only=True):

@@ -33,6 +33,9 @@ class Service(StrEnum):
     JOURNAL = "journal"
     FPGA = "fpga"
     EOP = "eop"
+    METRICS = "metrics"
+    NOTIFIER = "notifier"
+    GATEWAY = "gateway"
 
 
 COMMANDED: Final = (Service.RENDERER, Service.SYNC, Service.JOURNAL, Service.FPGA, Service.EOP)
@@ -130,6 +133,10 @@ SWEEP: Final = Message(
     "Sweep", "sweep/{instance}", p.Sweep, Delivery.HEARTBEAT, (Service.POLLER,), None,
     "A poller has asked all its nodes.",
 )  # fmt: skip
+LATENCY: Final = Message(
+    "Latencies", "latency/{instance}", p.Latencies, Delivery.HEARTBEAT, (Service.POLLER,), None,
+    "How long nodes took to answer a poller, once a minute.",
+)  # fmt: skip
 NODE_STATUS: Final = Message(
     "NodeStatus", "status/{group}/{node}", p.NodeStatus, Delivery.STATE, (Service.SYNC,), None,
     "Everything about a node: state, switches, drift, errors.",
@@ -181,9 +188,15 @@ EVENT: Final = Message(
 )  # fmt: skip
 
 MESSAGES: Final[tuple[Message[p.Payload], ...]] = (
-    REGISTRY, NODE_DESIRED, NODE_OBSERVED, SWEEP, NODE_STATUS, GROUP_SUMMARY, FPGA, EOP, SERVICE,
+    REGISTRY, NODE_DESIRED, NODE_OBSERVED, SWEEP, LATENCY, NODE_STATUS, GROUP_SUMMARY, FPGA, EOP, SERVICE,
     SERVICE_INSTANCE, SERVICE_BEAT, SERVICE_MARK, CLIENT_MARK, COMMAND, REPLY, EVENT,
 )  # fmt: skip
+
+BROKER_FIGURES: Final = "$SYS/broker/#"
+"""Topic filter, as it stands, of what the broker says of itself; only the metrics service may read all of it."""
+
+BROKER_DROPPED: Final = "$SYS/broker/publish/messages/dropped"
+"""The one of these figures that the notifier may read: messages thrown away since the broker's start."""
 
 BIRTHS: Final = (SERVICE, SERVICE_INSTANCE)
 PER_SERVICE: Final = (SERVICE, SERVICE_INSTANCE, SERVICE_BEAT, SERVICE_MARK, EVENT)

@@ -33,6 +33,12 @@ class EopEntry(Payload, frozen=True, kw_only=True):
     ]
     xp_as: Annotated[float, Meta(description="x of the pole [arcsec]")]
     yp_as: Annotated[float, Meta(description="y of the pole [arcsec]")]
+    predicted: Annotated[
+        bool | None,
+        Meta(
+            description="whether it was a prediction when it was made; null: not known; kotekan is not told"
+        ),
+    ] = None
 
 
 class EopData(Payload, frozen=True, kw_only=True):
@@ -41,7 +47,10 @@ class EopData(Payload, frozen=True, kw_only=True):
     source: Annotated[str, Meta(description="which data, of which version or file")]
     measured_to: Annotated[Time, Meta(description="the last day that was measured")]
     age_days: Annotated[int, Meta(description="days since the last one that was measured")]
-    predicted_from: Annotated[Time | None, Meta(description="the first day that is predicted")] = None
+    predicted_from: Annotated[
+        Time | None,
+        Meta(description="the first day that these data predict; entries were made of earlier ones"),
+    ] = None
     runs_out_at: Annotated[Time, Meta(description="the last day that there is")]
 
 
@@ -50,6 +59,7 @@ class EopTarget(Payload, frozen=True, kw_only=True):
 
     outcome: Outcome
     error: str | None = None
+    concerned: Annotated[bool, Meta(description="whether its config has the block")] = True
 
 
 class EopStatus(Payload, frozen=True, kw_only=True):
@@ -65,8 +75,19 @@ class EopStatus(Payload, frozen=True, kw_only=True):
     frame0_ns: Annotated[int | None, Meta(description="time base of the table, UNIX time [ns]")] = None
     iers: EopData | None = None
     targets: Annotated[
-        dict[str, EopTarget], Meta(description="group/node: what became of the last run there")
+        dict[str, EopTarget],
+        Meta(
+            description="group/node: what became of the last run there; group/all: a group in which no node has "
+            "the block, where these are many"
+        ),
     ] = field(default_factory=dict)
+    sent_frame0_ns: Annotated[
+        int | None,
+        Meta(
+            description="time base of a table that was sent and is not stored, as it failed somewhere: nodes may "
+            "have it, and not the entries that stand here [ns]"
+        ),
+    ] = None
     warning: str | None = None
     error: str | None = None
     next_run_at: Time | None = None

@@ -1,7 +1,7 @@
 """What happened: events, which are not retained, and the journal that remembers them."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -37,6 +37,10 @@ class EventKind(StrEnum):
     """A service came or went."""
     FPGA = "fpga"
     """The FPGA master's state changed, or frame0."""
+
+
+OF_EVERYBODY: Final = (EventKind.COMMAND, EventKind.REPLY, EventKind.CONFIG)
+"""Kinds that concern each group where they are told of none; those of other kinds are then a service's own."""
 
 
 class Event(Payload, frozen=True, kw_only=True, omit_defaults=True):

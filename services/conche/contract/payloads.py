@@ -144,6 +144,22 @@ class Sweep(Payload, frozen=True, kw_only=True):
     period_s: float
 
 
+class Latency(Payload, frozen=True, kw_only=True):
+    """How long one node took to answer, over all its answers within a minute."""
+
+    median_s: float
+    worst_s: float
+    answers: int
+
+
+class Latencies(Payload, frozen=True, kw_only=True):
+    """How long nodes took to answer a poller; those that did not answer are left out."""
+
+    boot: str
+    at: Time
+    groups: dict[str, dict[str, Latency]]
+
+
 class NodeState(StrEnum):
     """What an operator sees first."""
 

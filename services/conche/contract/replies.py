@@ -1,6 +1,7 @@
 """What a service answers to a command."""
 
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated
 
 from msgspec import Meta, Raw, field
@@ -105,6 +106,11 @@ class LoggedCommit(Payload, frozen=True, kw_only=True):
     paths: list[str] = field(default_factory=list)
 
 
+def text_digest(text: str) -> str:
+    """Return what a file's text is known by."""
+    return sha256(text.encode()).hexdigest()
+
+
 class Reply(Payload, frozen=True, kw_only=True):
     """The answer to a command: one from each worker that has a target of it, or one from a service."""
 
@@ -127,6 +133,10 @@ class Reply(Payload, frozen=True, kw_only=True):
     files: Annotated[dict[FileName, str | None], Meta(description="content by name; null: no such file")] = (
         field(default_factory=dict)
     )
+    digests: Annotated[
+        dict[FileName, str | None],
+        Meta(description="SHA-256 of a file's text in UTF-8, by name; null: no such file"),
+    ] = field(default_factory=dict)
     events: list[JournalEntry] = field(default_factory=list)
     fpga: Annotated[FpgaStatus | None, Meta(description="as it was read for a refresh")] = None
     eop: Annotated[

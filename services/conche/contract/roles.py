@@ -34,15 +34,19 @@ ACTIONS_OF: Final[dict[Role, frozenset[str]]] = {
 
 SENT_BY: Final[Mapping[Service, frozenset[str]]] = {
     Service.EOP: frozenset({"updatable_config"}),
+    Service.GATEWAY: ACTIONS_OF[Role.ADMIN],
 }
 """Services that send commands, and which; the others send none."""
 
-ACT_FOR_PEOPLE: Final = ("gateway", "panel")
-"""Accounts, of services that are to come, that are believed when they name a person as a command's ``user``."""
+ACT_FOR_PEOPLE: Final = (Service.GATEWAY, "panel")
+"""Accounts that are believed when they name a person as a command's ``user``."""
 
 
-TO_COME: Final = ("metrics", "scheduler", "notifier", "coordinator", "devices")
+TO_COME: Final = ("scheduler", "coordinator", "devices")
 """Services that are to come: no person may have the account of one before."""
+
+RESTORER: Final = "conche"
+"""Author of what is put back: no person may have an account of that name."""
 
 LONGEST_ACCOUNT: Final = 64
 """Characters of an account's name: it stands in topics, logs, commits and each event."""
@@ -85,6 +89,8 @@ def check_new_account(name: str) -> str:
     check_account(name)
     if name.lower() in ACT_FOR_PEOPLE:
         raise NameInvalid(f"account {name!r} is reserved: it is that of a service that acts for people")
+    if name.lower() == RESTORER:
+        raise NameInvalid(f"account {name!r} is reserved: it is the author of what conche itself puts back")
     if name.lower() in TO_COME:
         raise NameInvalid(f"account {name!r} is reserved: it is that of a service that is to come")
     return name

@@ -49,8 +49,9 @@ class Response:
 class _Protocol(asyncio.Protocol):
     """Feeds the parser; knows one outstanding request at most."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, max_body: int) -> None:
         self._name = name
+        self._max_body = max_body
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[Response] | None = None
@@ -76,8 +77,8 @@ class _Protocol(asyncio.Protocol):
             self._end(KotekanGarbled(f"{self._name}: bytes that nobody asked for"))
             return
         self._size += len(data)
-        if self._size > MAX_BODY:
-            self._end(KotekanGarbled(f"{self._name}: the answer is longer than {MAX_BODY} bytes"))
+        if self._size > self._max_body:
+            self._end(KotekanGarbled(f"{self._name}: the answer is longer than {self._max_body} bytes"))
             return
         try:
             self._parser.feed_data(data)
@@ -160,7 +161,9 @@ class Connection:
         self._protocol = protocol
 
     @classmethod
-    async def open(cls, address: Address, *, timeout: float = CONNECT_TIMEOUT_S) -> "Connection":
+    async def open(
+        cls, address: Address, *, timeout: float = CONNECT_TIMEOUT_S, max_body: int | None = None
+    ) -> "Connection":
         """Connect.
 
         Parameters
@@ -169,6 +172,8 @@ class Connection:
             Where to.
         timeout
             How long to wait for the connection [s].
+        max_body
+            An answer that is longer ends the connection [bytes]; None for as much as a config may be.
 
         Raises
         ------
@@ -179,7 +184,7 @@ class Connection:
         """
         try:
             async with asyncio.timeout(timeout):
-                return cls(address, await _connect(address))
+                return cls(address, await _connect(address, max_body=max_body or MAX_BODY))
         except TimeoutError:
             raise KotekanUnreachable(f"{address}: no answer to the connection within {timeout:g} s") from None
         except ConnectionRefusedError:
@@ -265,14 +270,14 @@ class Connection:
         self._protocol.close()
 
 
-async def _connect(address: Address) -> _Protocol:
+async def _connect(address: Address, *, max_body: int) -> _Protocol:
     """Try each address of a name; where one refuses, the process is down, whatever the others say."""
     loop = asyncio.get_running_loop()
     errors: list[OSError] = []
     for family, *_, where in await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
         try:
             _, protocol = await loop.create_connection(
-                lambda: _Protocol(str(address)), str(where[0]), address.port, family=family
+                lambda: _Protocol(str(address), max_body=max_body), str(where[0]), address.port, family=family
             )
         except OSError as error:
             errors.append(error)

@@ -6,10 +6,23 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from statistics import median
 from typing import Final, Protocol, TypeVar
 
 from conche.bus import BusUnavailable
-from conche.contract import NODE_OBSERVED, SWEEP, Message, Observed, Payload, Reach, Registry, Sweep
+from conche.contract import (
+    LATENCY,
+    NODE_OBSERVED,
+    SWEEP,
+    Latencies,
+    Latency,
+    Message,
+    Observed,
+    Payload,
+    Reach,
+    Registry,
+    Sweep,
+)
 from conche.kotekan.addresses import AddressMap
 from conche.kotekan.connection import Address
 from conche.kotekan.revision import FingerprintCache
@@ -22,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_ROUND_S: Final = 0.2
 """What the first round lasts longer, for the looks of its last slots to end [s]."""
+
+LATENCIES_S: Final = 60.0
+"""Latencies are told once in this time [s]."""
 
 PayloadT = TypeVar("PayloadT", bound=Payload)
 
@@ -64,6 +80,8 @@ class _Watch:
     published: Observed | None = None
     published_at: float = 0.0
     away: bool = False
+    answers_s: list[float] = field(default_factory=list)
+    """How long each answer took since latencies were last told [s]."""
 
 
 @dataclass
@@ -109,6 +127,7 @@ class PollerService:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self.bus.run(), name="bus")
                 self._tasks.create_task(self._beat(), name="send heartbeat")
+                self._tasks.create_task(self._tell_latencies(), name="tell latencies")
         finally:
             for watch in self._watches.values():
                 watch.node.close()
@@ -182,6 +201,8 @@ class PollerService:
             self._round.polled += 1
             self._round.last_end = ended
             self._round.latest_start = max(self._round.latest_start, began - slot)
+            if snapshot.reach is Reach.OK and (watch := self._watches.get(key)):
+                watch.answers_s.append(ended - began)
             self._tell(key, snapshot, ended)
             # A look that took longer than the period, a hung node's, skips slots; it never doubles them.
             slot += period * max(1, -(-(ended - slot) // period))
@@ -234,6 +255,24 @@ class PollerService:
             await self.bus.settled()
             with suppress(BusUnavailable):  # the next one will tell
                 await self._publish(done)
+
+    async def _tell_latencies(self) -> None:
+        """Once a minute say how long nodes took to answer: it changes at every look, so it is no state."""
+        while True:
+            await asyncio.sleep(LATENCIES_S)
+            told = Latencies(boot=self.bus.boot, at=datetime.now(UTC), groups=self._take_latencies())
+            with suppress(BusUnavailable):
+                await self.bus.publish(LATENCY, told, instance=self.settings.instance)
+
+    def _take_latencies(self) -> dict[str, dict[str, Latency]]:
+        groups: dict[str, dict[str, Latency]] = {}
+        for (group, name), watch in self._watches.items():
+            taken, watch.answers_s = watch.answers_s, []
+            if taken:
+                groups.setdefault(group, {})[name] = Latency(
+                    median_s=round(median(taken), 6), worst_s=round(max(taken), 6), answers=len(taken)
+                )
+        return groups
 
     async def _publish(self, done: _Round) -> None:
         sweep = Sweep(

@@ -12,7 +12,7 @@ from msgspec.json import encode
 
 from conche import contract
 from conche.bus.inbox import Inbox
-from conche.bus.intake import COMPLAINTS, Intake, Reading
+from conche.bus.intake import COMPLAINTS, Intake, Listening, Reading
 from conche.bus.link import Incoming
 from conche.bus.topics import Topics
 
@@ -209,3 +209,33 @@ async def test_every_event_of_a_topic_is_told_and_none_is_told_to_be_gone() -> N
     desk.told.clear()
     await desk.connect()
     assert desk.told == []
+
+
+async def test_text_outside_the_root_is_handed_to_whoever_listens_and_is_nothing_that_was_found() -> None:
+    desk = Desk()
+    texts: list[tuple[str, str]] = []
+    desk.intake.listenings.append(Listening("$SYS/broker/#", lambda topic, text: texts.append((topic, text))))
+    desk.intake.look_around("n")
+    async with desk.delivering():
+        for topic, payload in (
+            ("$SYS/broker/uptime", b"12 seconds"),
+            ("$SYS/broker/odd", b"\xff"),
+            ("other/status/cx/cx1", b"{}"),
+        ):
+            desk.intake.put(Incoming(topic=topic, payload=payload, retained=True))
+        await asyncio.sleep(1)
+    assert texts == [("$SYS/broker/uptime", "12 seconds"), ("$SYS/broker/odd", "\ufffd")]
+    desk.intake.looked_around()
+    assert (desk.told, desk.intake.own_found, desk.intake.counters.invalid) == ([], {}, 0)
+
+
+async def test_what_was_lost_is_told_in_two_figures() -> None:
+    desk = Desk()
+    desk.intake.inbox = Inbox(max_events=1)
+    desk.put("event/sync/cx/cx1", b"{}")
+    desk.put("event/sync/cx/cx1", b"{}")
+    desk.put("observed/cx/cx1", b"no")
+    desk.intake.counters.too_large = 3
+    async with desk.delivering():
+        await asyncio.sleep(1)
+    assert desk.intake.losses() == {"dropped": 4, "invalid": 1}

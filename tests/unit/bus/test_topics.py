@@ -28,6 +28,12 @@ def test_topic_of_another_root_is_below_none(topic: str) -> None:
         ("a/b", "a/B", False),
         ("a+/b", "ab/b", False),
         ("a", "a/b", False),
+        ("$SYS/broker/#", "$SYS/broker/clients/connected", True),
+        ("$SYS/broker/#", "$SYS/broker", True),
+        ("$SYS/broker/#", "$SYS/brokers/clients", False),
+        ("$SYS/broker/#", "$SYS", False),
+        ("a/+/#", "a/b/c/d", True),
+        ("#", "a/b", True),
     ],
 )
 def test_filter_covers_level_by_level(topic_filter: str, topic: str, covered: bool) -> None:

@@ -1,39 +1,14 @@
-"""The settings of all services: one file, a section each, overridden by the environment.
+"""The sections of the settings: each setting with its type, default, unit and consequence."""
 
-``conche.yaml`` may have each section once; ``CONCHE_<SECTION>__<KEY>`` in the environment overrides it, as in
-``CONCHE_POLLER__PERIOD_S=5``, and so does ``CONCHE_LOG``. A wrong or unknown key is an error that names it and the
-nearest right one.
-"""
-
-import difflib
-import os
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated
 
-import msgspec
-import yaml
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
-FILE_VARIABLE: Final = "CONCHE_CONFIG"
-DEFAULT_FILE: Final = Path("conche.yaml")
-LOG_VARIABLE: Final = "CONCHE_LOG"
-_PREFIX: Final = "CONCHE_"
-_SEPARATOR: Final = "__"
-
-
-class SettingsInvalid(ValueError):
-    """A setting is wrong; names the file or variable, the key, and the remedy."""
-
-
-def doc(text: str, **bounds: Any) -> Meta:
-    """Document a setting where it is declared: meaning, unit, consequence."""
-    return Meta(description=text, **bounds)
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One section of the settings."""
+from .base import Section, doc
+from .gateway import Gateway, Ldap
+from .notifying import Notifier
 
 
 class LogLevel(StrEnum):
@@ -205,6 +180,81 @@ class Eop(Section, frozen=True, kw_only=True):
     ] = None
 
 
+class Influx(Section, frozen=True, kw_only=True):
+    """The time-series database: InfluxDB 2 by token, or InfluxDB 1 by database, user and password."""
+
+    url: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[^\s@?#]+$")] | None,
+        doc("http://host:port, without account and query; none: there is no database"),
+    ] = None
+    ca_file: Annotated[
+        Path | None, doc("certificate authority of an https:// one; none: those that the system trusts")
+    ] = None
+    timeout_s: Annotated[float, doc("no whole answer by then: the database is away", gt=0)] = 10.0
+    org: Annotated[str | None, doc("organisation, of InfluxDB 2")] = None
+    bucket: Annotated[str | None, doc("bucket, of InfluxDB 2; given means InfluxDB 2")] = None
+    token: Annotated[str | None, doc("of InfluxDB 2; from the environment only")] = None
+    token_file: Annotated[Path | None, doc("file that holds the token")] = None
+    database: Annotated[str, doc("of InfluxDB 1")] = "conche"
+    keep_days: Annotated[
+        Annotated[int, Meta(ge=1, le=36_500)] | None,
+        doc(
+            "of InfluxDB 1: a database that conche itself makes, because it is missing, keeps points so long [d]; "
+            "one that is there stays as it is; none: for ever"
+        ),
+    ] = None
+    user: Annotated[str | None, doc("of InfluxDB 1; none: it asks for none")] = None
+    password: Annotated[str | None, doc("of InfluxDB 1; from the environment only")] = None
+    password_file: Annotated[Path | None, doc("file that holds the password")] = None
+
+
+class Metrics(Section, frozen=True, kw_only=True):
+    """What is kept of what happens on the bus."""
+
+    refresh_s: Annotated[float, doc("an unchanged state is written again after this", gt=0)] = 60.0
+    batch_points: Annotated[int, doc("at most so many points in a request", ge=1, le=100_000)] = 5_000
+    flush_s: Annotated[float, doc("points wait so long for others at most", gt=0)] = 1.0
+    buffer_points: Annotated[
+        int, doc("points that are kept while the database is away; the oldest go first; 250 bytes each", ge=1)
+    ] = 500_000
+    scrape_s: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        doc(
+            "each kotekan is asked for its own metrics once in this time, and less often while it does not answer; "
+            "none: never"
+        ),
+    ] = 60.0
+    scrape_timeout_s: Annotated[float, doc("no answer by then: none in this period", gt=0)] = 5.0
+    families: Annotated[
+        list[str], doc("metrics of kotekan that are taken, with * and ?, such as kotekan_dpdk_*")
+    ] = field(
+        default_factory=lambda: [
+            "kotekan_running",
+            "kotekan_bufferstatus_*",
+            "kotekan_buffer_*",
+            "kotekan_dpdk_*",
+            "kotekan_gains_*",
+            "kotekan_baseband_*",
+            "kotekan_writer_*",
+            "kotekan_viswrite*",
+            "kotekan_*_dropped_*",
+            "kotekan_*_skipped_*",
+        ]
+    )
+    max_series: Annotated[
+        int,
+        doc(
+            "of one node's metrics at most so many are taken, and none with more than 4,096 bytes of labels; "
+            "the rest is counted",
+            ge=1,
+        ),
+    ] = 1_000
+    listen_host: Annotated[str, doc("address on which Prometheus may ask for /metrics")] = "127.0.0.1"
+    listen_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None, doc("its port; none: no such endpoint, 0: any")
+    ] = None
+
+
 class GroupPolicy(Section, frozen=True, kw_only=True):
     """What holds for one group only."""
 
@@ -228,168 +278,11 @@ class Settings(Section, frozen=True, kw_only=True):
     journal: Journal = field(default_factory=Journal)
     fpga: Fpga = field(default_factory=Fpga)
     eop: Eop = field(default_factory=Eop)
+    influx: Influx = field(default_factory=Influx)
+    metrics: Metrics = field(default_factory=Metrics)
+    notifier: Notifier = field(default_factory=Notifier)
+    gateway: Gateway = field(default_factory=Gateway)
+    ldap: Ldap = field(default_factory=Ldap)
     groups: Annotated[dict[str, GroupPolicy], doc("policy of single groups, by name")] = field(
         default_factory=dict
     )
-
-
-def load(path: Path | None = None, *, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings.
-
-    Parameters
-    ----------
-    path
-        File to read; None for the one that ``CONCHE_CONFIG`` names, else ``conche.yaml`` if there is one.
-        Relative paths in it are relative to its folder.
-    environment
-        Variables that override it; relative paths in them are relative to the working directory.
-
-    Raises
-    ------
-    SettingsInvalid
-        Names file or variable, key and remedy.
-    """
-    path = path or _default_file(environment)
-    values = _read(path) if path else {}
-    source = str(path) if path else "settings"
-    _check_keys(values, _sections(Settings), source, "")
-    if "password" in values.get("broker", {}):
-        raise SettingsInvalid(
-            f"{source}: broker.password: secrets don't belong in this file; name a folder in broker.secrets or set "
-            f"{_PREFIX}BROKER{_SEPARATOR}PASSWORD"
-        )
-    overridden = _override(values, environment)
-    try:
-        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
-    except msgspec.ValidationError as error:
-        key, problem = _words(error)
-        raise SettingsInvalid(f"{overridden.get(key, source)}: {key}: {problem}") from None
-    return settings if path is None else _anchored(settings, path.parent.resolve(), but=overridden)
-
-
-def _default_file(environment: Mapping[str, str]) -> Path | None:
-    if named := environment.get(FILE_VARIABLE):
-        return Path(named)
-    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
-
-
-class _Twice(ValueError):
-    """A key stands twice."""
-
-
-class _Loader(yaml.CSafeLoader):
-    """Takes no key twice: the last one would win, and nobody would notice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        lines: dict[str, int] = {}
-        for name, _ in node.value:
-            if not isinstance(name, yaml.ScalarNode):
-                continue
-            line = name.start_mark.line + 1
-            first = lines.setdefault(name.value, line)
-            if first != line:
-                raise _Twice(f"{name.value} stands twice, in lines {first} and {line}; keep one")
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_bytes(), Loader=_Loader)
-    except OSError as error:
-        raise SettingsInvalid(f"{path}: can't be read: {error.strerror}") from None
-    except _Twice as error:
-        raise SettingsInvalid(f"{path}: {error}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
-        raise SettingsInvalid(f"{path}: not YAML: {error}") from None
-    if not isinstance(values or {}, dict):
-        raise SettingsInvalid(f"{path}: must be sections of keys and values")
-    kinds = _sections(Settings)
-    return {
-        key: {} if value is None and _is_section(kinds.get(key)) else value
-        for key, value in (values or {}).items()
-    }
-
-
-def _sections(model: type[Struct]) -> dict[str, Any]:
-    return {f.name: _bare(f.type) for f in msgspec.structs.fields(model)}
-
-
-def _bare(kind: Any) -> Any:
-    """Return a type without what is only said about it."""
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Struct)
-
-
-def _check_keys(values: dict[Any, Any], fields: Mapping[str, Any], source: str, prefix: str) -> None:
-    for key, value in values.items():
-        if key not in fields:
-            raise SettingsInvalid(
-                f"{source}: {prefix}{key}: there is no such setting{_nearest(str(key), fields)}"
-            )
-        kind = fields[key]
-        is_section, is_table = _is_section(kind), get_origin(kind) is dict
-        if not is_section and not is_table:
-            continue
-        if not isinstance(value, dict):
-            raise SettingsInvalid(f"{source}: {prefix}{key}: must be a section of keys and values")
-        inner = _sections(kind) if is_section else dict.fromkeys(value, get_args(kind)[-1])
-        _check_keys(value, inner, source, f"{prefix}{key}.")
-
-
-def _nearest(key: str, names: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(key, names, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
-
-
-def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
-    """Put the environment's settings over the file's; return the variable of each key that was set so."""
-    overridden: dict[str, str] = {}
-    if LOG_VARIABLE in environment:
-        values["log"], overridden["log"] = environment[LOG_VARIABLE], LOG_VARIABLE
-    kinds = _sections(Settings)
-    sections = {name.upper(): name for name, kind in kinds.items() if _is_section(kind)}
-    for variable, text in environment.items():
-        if not variable.startswith(_PREFIX) or _SEPARATOR not in variable:
-            continue
-        section, _, key = variable.removeprefix(_PREFIX).partition(_SEPARATOR)
-        if section not in sections:
-            raise SettingsInvalid(f"{variable}: there is no such section{_nearest(section, sections)}")
-        name, key = sections[section], key.lower()
-        _check_keys({key: text}, _sections(kinds[name]), variable, f"{name}.")
-        values.setdefault(name, {})[key] = _value(text, _sections(kinds[name])[key])
-        overridden[f"{name}.{key}"] = variable
-    return overridden
-
-
-def _value(text: str, kind: Any) -> Any:
-    """Return a variable's value; a list is written with commas."""
-    if kind is not None and "list" in str(kind):
-        return [item.strip() for item in text.split(",") if item.strip()]
-    return text
-
-
-def _path(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError(kind)
-
-
-def _words(error: msgspec.ValidationError) -> tuple[str, str]:
-    """Return key and problem: msgspec says ``Expected `int`, got `str` - at `$.broker.port```."""
-    problem, _, where = str(error).partition(" - at `$.")
-    return where.rstrip("`"), problem
-
-
-def _anchored(section: Any, folder: Path, *, but: Mapping[str, str], prefix: str = "") -> Any:
-    """Return the settings with relative paths made absolute from the folder of the file, but for some keys."""
-    changes: dict[str, Any] = {}
-    for name in section.__struct_fields__:
-        value, key = getattr(section, name), f"{prefix}{name}"
-        if isinstance(value, Struct):
-            changes[name] = _anchored(value, folder, but=but, prefix=f"{key}.")
-        elif isinstance(value, Path) and key not in but:
-            changes[name] = folder / value
-    return msgspec.structs.replace(section, **changes)

@@ -1,0 +1,56 @@
+"""The settings of all services: one file, a section each, overridden by the environment."""
+
+from .gateway import Gateway, Ldap, LdapTls, Trust
+from .loading import DEFAULT_FILE, FILE_VARIABLE, LOG_VARIABLE, SettingsInvalid, load
+from .notifying import Channel, Email, Notifier, Rule, Slack, Tls, Webhook
+from .sections import (
+    Broker,
+    Eop,
+    Fpga,
+    GroupPolicy,
+    IersFrom,
+    Influx,
+    Journal,
+    Kotekan,
+    LogLevel,
+    Metrics,
+    Poller,
+    RegistryChange,
+    Renderer,
+    Settings,
+    Sync,
+)
+
+__all__ = [
+    "DEFAULT_FILE",
+    "FILE_VARIABLE",
+    "LOG_VARIABLE",
+    "Broker",
+    "Channel",
+    "Email",
+    "Eop",
+    "Fpga",
+    "Gateway",
+    "GroupPolicy",
+    "IersFrom",
+    "Influx",
+    "Journal",
+    "Kotekan",
+    "Ldap",
+    "LdapTls",
+    "LogLevel",
+    "Metrics",
+    "Notifier",
+    "Poller",
+    "RegistryChange",
+    "Renderer",
+    "Rule",
+    "Settings",
+    "SettingsInvalid",
+    "Slack",
+    "Sync",
+    "Tls",
+    "Trust",
+    "Webhook",
+    "load",
+]
