@@ -6,11 +6,23 @@ last with what it finds.
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from conche.contract import Event, EventKind, LastPush, Maintenance, NodeState, NodeStatus, Rejection
+from conche.contract import (
+    Event,
+    EventKind,
+    LastPush,
+    Maintenance,
+    Message,
+    NodeState,
+    NodeStatus,
+    Payload,
+    Rejection,
+)
+
+PayloadT = TypeVar("PayloadT", bound=Payload)
 
 MAX_WORDS: Final = 1_000
 """Characters of each text of an event; errors can be long."""
@@ -26,6 +38,13 @@ _IN_BETWEEN: Final = (NodeState.SYNCING, NodeState.DOWN, NodeState.UNKNOWN)
 
 WAITING: Final = "waits "
 """Words of a node that waits for another begin so: it is no hold, but takes its turn."""
+
+
+class Teller(Protocol):
+    """What telling needs of the bus."""
+
+    def tell(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> bool:
+        """Publish an event without waiting; return whether there was a connection."""
 
 
 def carried(before: NodeStatus, after: NodeStatus, *, beginning: bool) -> NodeStatus:

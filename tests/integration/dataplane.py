@@ -41,6 +41,8 @@ WRITES = ("kill", "start", "update", "stop")
 """Entries of the simulator's books that are writes."""
 
 SERVICES = ("renderer", "poller", "sync")
+COMMANDS = {"eop": "eop-service", "fpga": "fpga-service"}
+"""How a service is begun, where that is not by its name."""
 
 
 class Process:
@@ -50,7 +52,7 @@ class Process:
         self.name = name
         self._command = [
             str(Path(sys.executable).with_name("conche")),
-            name,
+            COMMANDS.get(name, name),
             "--config",
             str(config),
             *arguments,
@@ -96,14 +98,19 @@ class DataPlane:
     """A running data plane with nodes in groups, all from one template."""
 
     def __init__(
-        self, folder: Path, groups: dict[str, int], settings: dict[str, Any] | None = None, padding: str = ""
+        self,
+        folder: Path,
+        groups: dict[str, int],
+        settings: dict[str, Any] | None = None,
+        padding: str = "",
+        services: Sequence[str] = SERVICES,
     ) -> None:
         self.folder = folder
         self.nodes = {f"{g}/{g}{i}": None for g, n in groups.items() for i in range(1, n + 1)}
         self.configs = folder / "configs"
         self.mosquitto = Mosquitto(folder / "mosquitto")
         self.processes = {
-            name: Process(name, folder / "conche.yaml", folder / f"{name}.log") for name in SERVICES
+            name: Process(name, folder / "conche.yaml", folder / f"{name}.log") for name in services
         }
         self._settings = settings or {}
         self._template = TEMPLATE + padding
@@ -133,6 +140,8 @@ class DataPlane:
             "kotekan": {"addresses": "addresses.json"},
             "renderer": {"configs": "configs", "run_dir": "run"},
             "sync": {"run_dir": "run"},
+            "journal": {"database": "journal.db"},
+            "eop": {"state_file": "eop.json"},
         }
         for section, values in self._settings.items():
             settings.setdefault(section, {}).update(values)
@@ -228,6 +237,16 @@ class DataPlane:
             while len(await self.books(node, since=since, what=what)) < count:
                 await asyncio.sleep(0.02)
 
+    async def until_online(self, *services: str) -> None:
+        """Wait until services have said that they are there."""
+        async with asyncio.timeout(20), self.connect() as client:
+            while not set(services) <= {
+                params["service"]
+                for params, birth in await client.read(*contract.BIRTHS)
+                if birth.state is contract.ServiceState.ONLINE
+            }:
+                await asyncio.sleep(0.1)
+
     async def start_all(self) -> None:
         """Have every node run what is desired, out of maintenance."""
         await self.command("set_started", contract.SetStarted(started=True))
@@ -257,10 +276,13 @@ async def running_data_plane(
     *,
     speed: float = 1.0,
     padding: str = "",
+    services: Sequence[str] = SERVICES,
     **settings: dict[str, Any],
 ) -> AsyncIterator[DataPlane]:
     """Run everything; the nodes are idle, in maintenance, and observed when this is entered."""
-    async with starting_data_plane(folder, sizes, speed=speed, padding=padding, **settings) as stack:
+    async with starting_data_plane(
+        folder, sizes, speed=speed, padding=padding, services=services, **settings
+    ) as stack:
         await stack.until(lambda found: all(s.state == "stopped" for s in found.values()))
         yield stack
 
@@ -272,10 +294,11 @@ async def starting_data_plane(
     *,
     speed: float = 1.0,
     padding: str = "",
+    services: Sequence[str] = SERVICES,
     **settings: dict[str, Any],
 ) -> AsyncIterator[DataPlane]:
     """Start everything, and don't wait for it."""
-    stack = DataPlane(folder, sizes or {"cx": 2}, settings, padding)
+    stack = DataPlane(folder, sizes or {"cx": 2}, settings, padding, services)
     stack.write()
     began = time.monotonic()
     async with AsyncExitStack() as ending:

@@ -1,8 +1,10 @@
 """The operators' commands as the program that they type, against a whole conche."""
 
 import asyncio
+import contextlib
+import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -11,7 +13,7 @@ import pytest
 from tests.terminals import open_terminal
 
 from .harness import Mosquitto
-from .stack import CONFIG, PATIENCE_S, Ran, Stack, conche, running_stack
+from .stack import CONCHE, CONFIG, PATIENCE_S, Ran, Stack, conche, environment_of, running_stack
 
 
 @pytest.fixture
@@ -109,6 +111,67 @@ async def test_on_a_terminal_the_question_is_asked_and_no_means_no(stack: Stack)
         assert ran.code == code
         assert "This stops 2 nodes (2 of cx). Go on? [y/N]" in ran.err
         assert {one.state for one in (await stack.picture()).statuses["cx"].values()} == {state}
+
+
+async def test_many_nodes_are_not_given_back_unasked_where_that_starts_or_restarts_them(stack: Stack):
+    await stack.conche("start", "all")
+    ran = await stack.conche("maintenance", "off", "all")
+    assert ran.code == 2
+    assert "This gives conche 3 nodes (2 of cx, 1 of recv); 3 nodes are started then: add --yes" in ran.err, (
+        ran
+    )
+    assert all(s.maintenance.on for s in (await stack.picture()).statuses["cx"].values())
+    assert (await stack.conche("maintenance", "off", "recv")).code == 0  # one node is not asked for
+    ran = await typed(stack, "maintenance", "off", "cx", answer="y")
+    assert ran.code == 0
+    await stack.until_node("cx/cx2", lambda status: status.state == "started")
+    assert (await stack.conche("maintenance", "on", "all")).code == 0
+    assert (await stack.conche("maintenance", "off", "all")).code == 0  # nothing is done to any
+
+
+async def test_a_node_that_joins_while_the_question_stands_is_not_stopped(stack: Stack):
+    await run_all(stack)
+    nodes = json.loads((stack.settings.renderer.configs / "nodes.yaml").read_text())
+    nodes["groups"]["cx"]["cx9"] = {"host": "127.0.0.1", "port": 9}
+    async with asking(stack, "stop", "cx") as answer:
+        stack.write("cx/cx9.yaml", CONFIG)
+        stack.write("nodes.yaml", json.dumps(nodes))
+        await stack.until_node("cx/cx9", lambda status: status.state == "down")
+        out = await answer("y")
+    assert "cx/cx1" in out
+    assert "cx/cx9" not in out
+    assert (await stack.picture()).statuses["cx"]["cx9"].started is None
+
+
+@contextlib.asynccontextmanager
+async def asking(stack: Stack, *arguments: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
+    """Run a command until it asks; what is given answers it, and returns what it prints then."""
+    terminal, keyboard = open_terminal()
+    process = await asyncio.create_subprocess_exec(
+        CONCHE,
+        *arguments,
+        stdin=keyboard,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment_of(stack.broker),
+    )
+
+    async def answer(word: str) -> str:
+        os.write(terminal, f"{word}\n".encode())
+        async with asyncio.timeout(PATIENCE_S):
+            out, _ = await process.communicate()
+        return out.decode()
+
+    try:
+        assert process.stderr is not None
+        async with asyncio.timeout(PATIENCE_S):
+            await process.stderr.readuntil(b"Go on?")
+        yield answer
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        os.close(terminal)
+        os.close(keyboard)
 
 
 async def typed(stack: Stack, *arguments: str, answer: str) -> Ran:

@@ -123,6 +123,25 @@ async def test_a_directory_is_planned_and_put_into_force(stack: Stack, mine: Pat
     assert (await stack.conche("plan", str(mine), "--json")).json["plan"] is None
 
 
+async def test_a_directory_larger_than_a_message_is_compared_and_only_what_differs_is_sent(
+    stack: Stack, mine: Path
+):
+    for folder in (stack.settings.renderer.configs, mine):
+        (folder / "large").mkdir()
+        for number in range(3):
+            (folder / f"large/{number}.yaml").write_text("# " + str(number) * 7_000_000 + "\n")
+    (mine / "vars.yaml").write_text("a: 1\n")
+    applied = await stack.conche("apply", str(mine))
+    assert applied.code == 0, applied
+    assert "large" not in applied.err
+    assert text(stack, "vars.yaml") == "a: 1\n"
+    for number in range(3):
+        (mine / f"large/{number}.yaml").write_text("# new" + str(number) * 7_000_000 + "\n")
+    refused = await stack.conche("apply", str(mine))
+    assert refused.code == 2
+    assert "are more than 16000000; change fewer files at a time, and large ones one by one" in refused.err
+
+
 async def test_files_that_the_directory_lacks_are_removed(stack: Stack, mine: Path, editor: str):
     assert (await stack.conche("edit", "include/old.j2", "--yes", EDITOR=editor)).code == 0
     ran = await stack.conche("apply", str(mine))

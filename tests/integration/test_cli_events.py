@@ -73,7 +73,7 @@ async def test_since_leaves_out_what_was_before(stack: Stack):
 async def test_the_whole_journal_is_exported_as_lines_of_json_the_oldest_first(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("conche.journal.store.MAX_ANSWER", 2_000)  # several pages
+    monkeypatch.setattr("conche.journal.reading.MAX_ANSWER", 2_000)  # several pages
     for number in range(5):
         await hold(stack, "cx", f"reason {number}")
     ran = await stack.conche("events", "--all", "--json")

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from conche.bus import encoding
 from conche.client import (
     AccountDenied,
     BrokerAway,
     CommandRefused,
+    CommandTooLarge,
     Conche,
     RoleMissing,
     ServiceAway,
     TargetUnknown,
     ValuesIncomplete,
 )
-from conche.contract import Change, NodeEntry, Outcome, Role
+from conche.contract import Change, NodeEntry, Outcome, Role, text_digest
 from conche.settings import Broker
 
 from .harness import PROJECT, Mosquitto
@@ -198,6 +200,26 @@ async def test_files_are_read_written_and_rolled_back(stack: Stack, telescope: C
     assert (await telescope.rollback(everything.commit or "", paths=["cx"])).ok
     assert (stack.settings.renderer.configs / "cx/cx1.yaml").read_text() == CONFIG
     assert (await telescope.set_base_config("cx/cx2", CONFIG + "more: 2\n")).ok
+
+
+async def test_what_files_are_known_by_is_told_however_large_they_are_and_what_is_too_large_is_not_sent(
+    stack: Stack, telescope: Conche, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(encoding, "MAX_PAYLOAD", 20_000)
+    large = "# " + "x" * 15_000 + "\n"
+    for name in ("large/1.yaml", "large/2.yaml"):
+        stack.write(name, large)
+    with pytest.raises(CommandRefused, match="the answer is too long"):
+        await telescope.read_files()
+    known = await telescope.digests()
+    assert known.by_name["large/1.yaml"] == text_digest(large)
+    assert known.by_name["cx/cx1.yaml"] == text_digest(CONFIG)
+    assert (await telescope.digests("no.yaml")).by_name == {"no.yaml": None}
+    assert known.commit is not None
+    with pytest.raises(CommandTooLarge, match="change fewer files at a time"):
+        await telescope.set_files({"large/1.yaml": large, "large/2.yaml": None, "large/3.yaml": large})
+    assert (await telescope.set_files({"large/1.yaml": None}, started_from=known.commit)).ok
+    assert (stack.settings.renderer.configs / "large/2.yaml").exists()
 
 
 async def test_a_plan_names_the_nodes_that_it_would_break(telescope: Conche):

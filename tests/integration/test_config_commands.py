@@ -19,6 +19,8 @@ from conche.contract import (
     NodeEntry,
     Outcome,
     Plan,
+    Planned,
+    PlannedNode,
     ReadFiles,
     Reply,
     Rollback,
@@ -30,35 +32,11 @@ from conche.contract import (
     UpdatableConfig,
 )
 
-from .dataplane import DataPlane, converged, running_data_plane
+from .dataplane import converged, running_data_plane
+from .wisher import START_TIME, Wisher
 
 QUICK = {"poller": {"period_s": 0.5}, "sync": {"settle_s": 1.0}}
-START_TIME = 1772838439000002880
 OWN = "type: config\nlog_level: info\ncpu_affinity: [0]\ndepth: {depth}\n"
-
-
-class Wisher(DataPlane):
-    """Sends commands to the renderer."""
-
-    async def wish(
-        self, action: str, arguments: Arguments, target: str = "all/all", *, timeout: float = 70
-    ) -> Reply:
-        group, _, node = target.partition("/")
-        self._ids += 1
-        arguments = structs.replace(arguments, id=arguments.id or f"wish-{self._ids}")
-        async with self.connect() as client:
-            async for reply in client.command(action, arguments, group=group, node=node, timeout=timeout):
-                return reply
-        raise AssertionError("no answer")
-
-    def text(self, name: str) -> str:
-        return (self.configs / name).read_text()
-
-    async def gains(self, coeff: float, target: str = "cx/all", **more: Any) -> Reply:
-        values = {"coeff": coeff, "start_time": START_TIME}
-        return await self.wish(
-            "updatable_config", UpdatableConfig(endpoint="gains", values=values, **more), target
-        )
 
 
 @pytest.fixture
@@ -161,23 +139,12 @@ async def test_two_who_edit_the_same_block_are_not_merged_in_silence(stack: Wish
     assert "2.0" in stack.text(".updatable/cx/cx1.json")
 
 
-async def test_refused_values_restart_one_node_once_and_the_old_ones_come_back(stack: Wisher):
+async def test_values_that_were_refused_are_tried_again_with_force(stack: Wisher):
     assert (await stack.gains(2.0)).ok
     await stack.sim.fault("cx/*", "reject_value", endpoint="gains", key="coeff", equals=9.0)
-    before = await stack.last_entry()
-    reply = await stack.gains(9.0, id="bad")
-    assert not reply.ok
-    outcomes = sorted(result.outcome for result in reply.results.values())
-    assert outcomes == [Outcome.FAILED, Outcome.HELD, Outcome.HELD], reply
-    assert "refused these values of gains" in (reply.results["cx/cx1"].error or "")
+    assert not (await stack.gains(9.0)).ok
     await stack.sim.clear("cx/*")
     await stack.until(lambda found: all(converged(s) and not s.error for s in found.values()))
-    assert "2.0" in stack.text(".updatable/cx/cx1.json")
-    assert await stack.writes("cx/cx2", since=before) == []
-    assert (await stack.writes("cx/cx1", since=before)).count("start") == 1
-    log = await stack.wish("log", Log(limit=1), "-/renderer")
-    assert log.commits[0].author == "conche"
-    assert log.commits[0].trailers.keys() == {"Rejected-Endpoint", "Rejected-Values", "Change"}
     again = await stack.gains(9.0)
     assert "force: true has them tried again" in (again.error or "")
     forced = await stack.gains(9.0, force=True)
@@ -242,6 +209,56 @@ async def test_a_plan_says_what_then_happens(stack: Wisher):
     before = await stack.last_entry()
     assert (await stack.wish("set_files", everywhere, "-/renderer")).ok
     assert sorted(await stack.writes(since=before)) == ["kill"] * 3 + ["start"] * 3
+
+
+@pytest.fixture
+async def growing(tmp_path: Path) -> AsyncIterator[Wisher]:
+    """Three nodes that run, and a fourth that was taken out of the registry; only new nodes get a new epoch."""
+    settings = {**QUICK, "renderer": {"on_registry_change": "changed"}}
+    async with running_data_plane(tmp_path, {"cx": 4}, speed=3, **settings) as running:
+        running.__class__ = Wisher
+        assert isinstance(running, Wisher)
+        await running.start_all()
+        three = {"cx": {name: NodeEntry() for name in ("cx1", "cx2", "cx3")}}
+        assert (await running.wish("set_nodes", SetNodes(groups=three))).ok
+        async with asyncio.timeout(20):
+            while "cx/cx4" in await running.statuses():
+                await asyncio.sleep(0.1)
+        yield running
+
+
+async def test_a_plan_of_a_new_node_and_of_variables_says_exactly_what_then_happens(growing: Wisher):
+    stack = growing
+    new = NodeEntry(host="cx4.example.org", config="cx/base.j2", vars={"coeff": 2.0})
+    entries = {"cx1": NodeEntry(vars={"depth": 6}), "cx2": NodeEntry(), "cx3": NodeEntry(), "cx4": new}
+    wish = SetNodes(groups={"cx": entries})
+    reply = await stack.wish("plan", Plan(action=EditAction.SET_NODES, arguments=_raw(wish)))
+    assert reply.ok, reply
+    assert reply.plan is not None
+    deeper, louder = stack.revision(depth=6, coeff=1.0), stack.revision(depth=4, coeff=2.0)
+    assert reply.plan == Planned(
+        name=reply.plan.name,
+        action=EditAction.SET_NODES,
+        files=["nodes.yaml"],
+        nodes={
+            "cx/cx1": PlannedNode(change=Change.RESTART, revision=deeper, paths=["depth: desired 6, runs 4"]),
+            "cx/cx4": PlannedNode(
+                change=Change.JOIN, revision=louder, waits="in maintenance at first, as every new node"
+            ),
+        },
+        untouched=2,
+        new_epoch=["cx/cx4"],
+    )
+    before, epochs = await stack.last_entry(), {k: s.epoch for k, s in (await stack.statuses()).items()}
+    reply = await stack.wish("set_nodes", structs.replace(wish, plan=reply.plan.name))
+    outcomes = {key: result.outcome for key, result in reply.results.items()}
+    assert outcomes == {"cx/cx1": Outcome.OK, "cx/cx4": Outcome.HELD}, reply
+    found = await stack.statuses()
+    assert found["cx/cx1"].live == deeper
+    assert (found["cx/cx4"].desired, found["cx/cx4"].maintenance.on) == (louder, True)
+    assert {key for key, one in found.items() if one.epoch != epochs.get(key)} == {"cx/cx4"}
+    writes = {key: await stack.writes(key, since=before) for key in found}
+    assert writes == {"cx/cx1": ["kill", "start"], "cx/cx2": [], "cx/cx3": [], "cx/cx4": []}
 
 
 async def test_a_plan_of_the_past_is_refused(stack: Wisher):

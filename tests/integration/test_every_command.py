@@ -1,111 +1,36 @@
-"""Every action of the contract, for success and each way to fail, from plain clients: MQTT 3.1.1 and MQTT 5, with paho
-alone. What is asked for and answered here is the contract as a script sees it.
+"""Every action of the contract, for success and each way to be refused, from plain clients: MQTT 3.1.1 and MQTT 5.
+
+What is asked for and answered here is the contract as a script sees it.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import paho.mqtt.client as paho
 import pytest
 import pytest_asyncio
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
-from conche.contract import NODE_ACTIONS, SERVICE_ACTIONS, Service, SetMaintenance, SetStarted
-
-from .dataplane import DataPlane, running_data_plane
+from .dataplane import DataPlane
+from .scripting import (
+    ACTIONS,
+    GOOD,
+    START_TIME,
+    TARGETS,
+    VALUES,
+    VERSIONS,
+    Plain,
+    an_id,
+    everything_running,
+    of,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-QUICK = {"poller": {"period_s": 0.5}, "sync": {"settle_s": 1.0}}
-VERSIONS = {"3.1.1": paho.MQTTv311, "5": paho.MQTTv5}
-START_TIME = 1772838439000002880
-VALUES = {"coeff": 2.0, "start_time": START_TIME}
-BASE = "type: config\nlog_level: info\ncpu_affinity: [0]\ndepth: 4\n"
-
-
-class Plain:
-    """A script: it publishes, and hears what is said on its reply topics."""
-
-    def __init__(self, stack: DataPlane, version: str, account: str = "operator") -> None:
-        self._loop = asyncio.get_running_loop()
-        self._heard: asyncio.Queue[tuple[str, dict[str, Any], bytes | None]] = asyncio.Queue()
-        self._account = account
-        self._version = version
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=VERSIONS[version])
-        self._client.username_pw_set(account, stack.mosquitto.password(account))
-        self._client.on_message = self._on_message
-        self._stack = stack
-
-    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        if "/cli-" in message.topic:
-            return  # to what the test itself asked for, by conche's own client
-        properties = getattr(message, "properties", None)
-        correlation = getattr(properties, "CorrelationData", None)
-        heard = (message.topic, json.loads(message.payload), correlation)
-        self._loop.call_soon_threadsafe(self._heard.put_nowait, heard)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Plain"]:
-        ready = asyncio.Event()
-        self._client.on_subscribe = lambda *_: self._loop.call_soon_threadsafe(ready.set)
-        await asyncio.to_thread(self._client.connect, "127.0.0.1", self._stack.mosquitto.port)
-        self._client.loop_start()
-        while not self._client.is_connected():
-            await asyncio.sleep(0.01)
-        self._client.subscribe(f"conche/reply/{self._account}/+", 1)
-        await ready.wait()
-        try:
-            yield self
-        finally:
-            self._client.disconnect()
-            await asyncio.to_thread(self._client.loop_stop)
-
-    def send(
-        self,
-        target: str,
-        payload: Any,
-        *,
-        retain: bool = False,
-        response_topic: str | None = None,
-        correlation: bytes | None = None,
-    ) -> None:
-        """Publish a command: ``group/node/action``."""
-        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        properties = None
-        if response_topic is not None:
-            properties = Properties(PacketTypes.PUBLISH)
-            properties.ResponseTopic = response_topic
-            if correlation is not None:
-                properties.CorrelationData = correlation
-        topic = f"conche/command/{self._account}/{target}"
-        self._client.publish(topic, data, 1, retain, properties)
-
-    async def reply(self, timeout: float = 20) -> dict[str, Any]:
-        async with asyncio.timeout(timeout):
-            _, self.said, self.correlation = await self._heard.get()
-        return self.said
-
-    async def ask(self, target: str, payload: Any, **more: Any) -> dict[str, Any]:
-        self.send(target, payload, **more)
-        return await self.reply()
-
-    async def hears_nothing_more(self) -> None:
-        await asyncio.sleep(0.5)
-        assert self._heard.empty(), self._heard.get_nowait()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    folder: Path = tmp_path_factory.mktemp("commands")
-    async with running_data_plane(folder, {"cx": 2, "recv": 1}, speed=3, **QUICK) as running:
-        await running.start_all()
+    async with everything_running(tmp_path_factory.mktemp("commands")) as running:
         yield running
 
 
@@ -115,15 +40,7 @@ async def script(stack: DataPlane, request: pytest.FixtureRequest) -> AsyncItera
         yield running
 
 
-def an_id(script: Plain, stem: str) -> str:
-    return f"{stem}-{script._version}"
-
-
 # --- success, an action each
-
-
-def of(reply: dict[str, Any]) -> dict[str, str]:
-    return {key: result["outcome"] for key, result in reply["results"].items()}
 
 
 async def test_set_started(script: Plain):
@@ -183,7 +100,7 @@ async def test_base_config_and_rollback(script: Plain, stack: DataPlane):
 
 async def test_plan_and_set_files(script: Plain, stack: DataPlane):
     text = (stack.configs / "vars.yaml").read_text()
-    wish = {"files": {"vars.yaml": text + f"# {script._version}\n"}}
+    wish = {"files": {"vars.yaml": text + f"# {script.version}\n"}}
     planned = await script.ask("-/renderer/plan", {"action": "set_files", "arguments": wish})
     assert planned["plan"]["files"] == ["vars.yaml"]
     assert planned["plan"]["nodes"] == {}
@@ -194,7 +111,7 @@ async def test_plan_and_set_files(script: Plain, stack: DataPlane):
 
 
 async def test_the_registry_is_changed_as_a_file_by_admins_alone(script: Plain, stack: DataPlane):
-    text = (stack.configs / "nodes.yaml").read_text() + f"# {script._version}\n"
+    text = (stack.configs / "nodes.yaml").read_text() + f"# {script.version}\n"
     reply = await script.ask("-/renderer/set_files", {"files": {"nodes.yaml": text}})
     assert "nodes.yaml takes the role admin: set_nodes, set_directory" in reply["error"]
     reply = await script.ask("-/renderer/set_directory", {"files": {"nodes.yaml": text}})
@@ -204,13 +121,36 @@ async def test_the_registry_is_changed_as_a_file_by_admins_alone(script: Plain, 
     reply = await script.ask("-/renderer/rollback", before)
     assert "nodes.yaml takes the role admin" in reply["error"]
     assert (await script.ask("-/renderer/rollback_directory", before))["ok"]
-    assert script._version not in (stack.configs / "nodes.yaml").read_text()
+    assert script.version not in (stack.configs / "nodes.yaml").read_text()
 
 
 async def test_set_nodes(script: Plain):
     groups = {"cx": {"cx1": {}, "cx2": {}}, "recv": {"recv1": {"started": True}}}
     reply = await script.ask("all/all/set_nodes", {"groups": groups})
     assert (reply["ok"], reply["error"]) == (True, None)
+
+
+async def test_run_of_the_eop_service(script: Plain):
+    reply = await script.ask("-/eop/run", {"id": an_id(script, "run")})
+    assert (reply["ok"], reply["error"]) == (True, None)
+    assert (len(reply["eop"]["entries"]), reply["eop"]["frame0_ns"]) == (6, START_TIME)
+
+
+async def test_refresh_of_the_fpga_service(script: Plain):
+    reply = await script.ask("-/fpga/refresh", {})
+    assert (reply["ok"], reply["fpga"]["state"], reply["fpga"]["frame0_ns"]) == (True, "good", START_TIME)
+
+
+async def test_events_of_the_journal(script: Plain):
+    command = an_id(script, "told")
+    await script.ask("cx/cx1/set_started", {"started": True, "id": command})
+    wish = {"targets": ["cx/cx1"], "kinds": ["command", "reply"], "limit": 2}
+    told: list[tuple[str, str]] = []
+    async with asyncio.timeout(10):  # it is told a moment after it is answered
+        while told != [("reply", command), ("command", command)]:
+            reply = await script.ask("-/journal/events", wish)
+            assert reply["ok"], reply
+            told = [(entry["event"]["kind"], entry["event"].get("command")) for entry in reply["events"]]
 
 
 async def test_a_command_to_all_is_answered_by_who_answers_and_then_by_each_group(script: Plain):
@@ -223,27 +163,6 @@ async def test_a_command_to_all_is_answered_by_who_answers_and_then_by_each_grou
 
 # --- each way to fail
 
-TARGETS = {
-    **dict.fromkeys(NODE_ACTIONS, "cx/cx1"),
-    **dict.fromkeys(SERVICE_ACTIONS[Service.RENDERER], "-/renderer"),
-    "plan": "cx/cx1",
-    "set_nodes": "all/all",
-}
-ACTIONS = list(TARGETS)
-GOOD: dict[str, dict[str, Any]] = {
-    "set_started": {"started": True},
-    "set_maintenance": {"maintenance": True},
-    "base_config": {"config_content": BASE},
-    "updatable_config": {"endpoint": "gains", "values": VALUES},
-    "set_nodes": {"groups": {}},
-    "plan": {"action": "updatable_config", "arguments": {"endpoint": "gains", "values": VALUES}},
-    "set_files": {"files": {"vars.yaml": ""}},
-    "rollback": {"commit": "HEAD"},
-    "set_directory": {"files": {"vars.yaml": ""}},
-    "rollback_directory": {"commit": "HEAD"},
-    "show": {"commit": "HEAD"},
-    "read_files": {"files": ["vars.yaml"]},
-}
 WRONG_TYPES: dict[str, Any] = {
     "set_started": {"started": "yes"},
     "set_maintenance": {"maintenance": 1},
@@ -259,6 +178,8 @@ WRONG_TYPES: dict[str, Any] = {
     "log": {"limit": 0},
     "show": {},
     "read_files": {"files": "x"},
+    "run": {"dry_run": "no"},
+    "events": {"limit": 0},
 }
 
 
@@ -318,37 +239,9 @@ async def test_a_target_that_there_is_not_is_told(script: Plain, action: str, ta
 
 
 async def test_an_action_that_there_is_not_is_told_with_those_that_there_are(script: Plain):
-    for target in ("cx/cx1", "-/renderer"):
+    for target in sorted(set(TARGETS.values()) - {"all/all"}):
         reply = await script.ask(f"{target}/dance", {})
         assert "there is no action 'dance'; there are" in reply["error"]
-
-
-async def test_one_that_is_repeated_is_answered_again_and_not_done_again(script: Plain, stack: DataPlane):
-    before = await stack.last_entry()
-    command = {"id": an_id(script, "twice")}
-    first = await script.ask("cx/cx1/resync", command)
-    second = await script.ask("cx/cx1/resync", command)
-    assert first == second
-    assert await stack.writes("cx/cx1", since=before) == ["kill", "start"]
-    reply = await script.ask("cx/cx2/resync", command)
-    assert "give each command an id of its own" in reply["error"]
-
-
-async def test_a_node_in_maintenance_is_held_and_a_dead_one_unreachable(script: Plain, stack: DataPlane):
-    await stack.command("set_maintenance", SetMaintenance(maintenance=True, reason="fan"), "cx/cx1")
-    await stack.sim.fault("cx/cx2", "refuse")
-    try:
-        await stack.until(lambda found: found["cx/cx2"].state == "down")
-        reply = await script.ask("cx/all/resync", {"id": an_id(script, "held")})
-        assert of(reply) == {"cx/cx1": "held", "cx/cx2": "unreachable"}
-        wish = {"endpoint": "gains", "values": {**VALUES, "coeff": 7.0 + len(script._version)}}
-        reply = await script.ask("cx/all/updatable_config", wish)
-        assert of(reply) == {"cx/cx1": "held", "cx/cx2": "unreachable"}
-        assert of(await script.ask("cx/all/ping", {})) == {"cx/cx1": "ok", "cx/cx2": "unreachable"}
-    finally:
-        await stack.sim.clear("cx/cx2")
-        await stack.command("set_maintenance", SetMaintenance(maintenance=False), "cx/all")
-        await stack.command("set_started", SetStarted(started=True), "cx/all")
 
 
 async def test_ten_megabytes_are_refused_in_words(script: Plain):
@@ -358,25 +251,3 @@ async def test_ten_megabytes_are_refused_in_words(script: Plain):
         reply = await script.ask(f"cx/all/{action}", {"reason": "x" * 16_100_000})
         assert "length <= 1000 - at `$.reason`" in reply["error"]
     assert (await script.ask("cx/all/ping", {"reason": "x" * 1000}))["ok"]
-
-
-# --- where the answer goes: MQTT 5 only
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def five(stack: DataPlane) -> AsyncIterator[Plain]:
-    async with Plain(stack, "5").running() as running:
-        yield running
-
-
-@pytest.mark.parametrize("target", ["cx/cx1/ping", "-/renderer/log"])
-async def test_the_answer_goes_to_the_response_topic_with_its_correlation(five: Plain, target: str):
-    more = {"response_topic": "conche/reply/operator/mine", "correlation": b"\x00\x01"}
-    reply = await five.ask(target, {"id": "elsewhere"}, **more)
-    assert (reply["ok"], five.correlation) == (True, b"\x00\x01")
-
-
-@pytest.mark.parametrize("target", ["cx/cx1/ping", "-/renderer/log"])
-async def test_a_response_topic_of_somebody_else_is_refused(five: Plain, target: str):
-    reply = await five.ask(target, {}, response_topic="conche/reply/bob/x")
-    assert "the response topic must lie under conche/reply/operator/" in reply["error"]

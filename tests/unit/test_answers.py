@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec.json import encode
 
-from conche import commands
 from conche.bus import BusUnavailable, Incoming, PayloadTooLarge
 from conche.commands import Answers, Command, CommandRefused, Envelope, envelope_of, read_command
+from conche.commands import answers as answering
 from conche.contract import (
     SYNC_ACTIONS,
     Inspection,
@@ -203,7 +203,7 @@ def test_id_of_a_question_that_was_answered_is_refused_for_anything_else() -> No
 def test_replies_are_remembered_up_to_a_number_of_bytes_and_ids_beyond(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commands, "REMEMBERED_BYTES", 2500)
+    monkeypatch.setattr(answering, "REMEMBERED_BYTES", 2500)
     sender = Sender()
     answers = Answers(sender)
     for identity in "abc":
@@ -223,8 +223,8 @@ def test_replies_are_remembered_up_to_a_number_of_bytes_and_ids_beyond(
 def test_nothing_is_left_of_the_reply_to_an_id_that_is_not_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commands, "REMEMBERED_IDS", 2)
-    monkeypatch.setattr(commands, "REMEMBERED_BYTES", 2500)
+    monkeypatch.setattr(answering, "REMEMBERED_IDS", 2)
+    monkeypatch.setattr(answering, "REMEMBERED_BYTES", 2500)
     sender = Sender()
     answers = Answers(sender)
     for number in range(50):
@@ -239,7 +239,7 @@ def test_nothing_is_left_of_the_reply_to_an_id_that_is_not_remembered(
 
 
 def test_ids_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "REMEMBERED_IDS", 3)
+    monkeypatch.setattr(answering, "REMEMBERED_IDS", 3)
     answers = Answers(Sender())
     for identity in "abcd":
         assert not answers.is_repeated(envelope(identity))
@@ -257,3 +257,34 @@ def test_an_id_that_another_command_bore_is_refused_and_tells_which() -> None:
     with pytest.raises(CommandRefused, match="'a' is that of set_started of cx/cx27"):
         answers.is_repeated(other)
     assert answers.is_repeated(first)
+
+
+def wish(**arguments: Any) -> Envelope:
+    return envelope_of(incoming({"id": "a", **arguments}), root=ROOT)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_id_with_other_arguments_is_refused_and_tells_so(answered: bool) -> None:
+    sender = Sender()
+    answers = Answers(sender)
+    assert not answers.is_repeated(wish(started=True))
+    if answered:
+        answers.answer(wish(started=True), reply())
+    with pytest.raises(CommandRefused) as caught:
+        answers.is_repeated(wish(started=False))
+    assert "the id 'a' is that of set_started of cx/cx27 with other arguments" in str(caught.value)
+
+
+def test_the_order_of_arguments_a_reason_and_the_time_of_expiry_make_no_other_command() -> None:
+    answers = Answers(Sender())
+    assert not answers.is_repeated(wish(values={"a": 1, "b": 2.0}, started=True))
+    again = wish(started=True, reason="late", values={"b": 2.0, "a": 1}, expires_at="2026-03-01T12:00:00Z")
+    assert answers.is_repeated(again)
+
+
+@pytest.mark.parametrize("other", [{"values": 2}, {"values": "2.0"}, {"user": "bob"}, {}])
+def test_another_kind_of_value_another_person_or_none_makes_another_command(other: dict[str, Any]) -> None:
+    answers = Answers(Sender())
+    assert not answers.is_repeated(wish(values=2.0))
+    with pytest.raises(CommandRefused):
+        answers.is_repeated(wish(**other))

@@ -1,5 +1,6 @@
 """Commands as a service takes them: who sent what, what is refused in which words, and what is answered again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -45,7 +46,7 @@ def refusal(message: Incoming, now: datetime = NOW) -> str:
 
 def test_envelope_says_who_wants_what_of_whom() -> None:
     envelope = envelope_of(incoming({"id": "a-1", "started": True}, correlation=b"\x00c"), root=ROOT)
-    assert envelope == Envelope(
+    assert replace(envelope, digest="") == Envelope(
         user="alice",
         group="cx",
         node="cx27",

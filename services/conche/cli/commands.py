@@ -8,10 +8,13 @@ import click
 from msgspec.json import encode
 
 from conche.client import Conche, Report
+from conche.client.conche import Whom
 from conche.client.sending import TIMEOUT_S
 from conche.client.targets import Targets
+from conche.contract import NodeStatus
 
 from .confirming import AWAY, NOT_OK, confirm
+from .consequences import counted, in_words
 from .delivery import deliver
 from .output import count, show
 from .results import as_object, blocks_of
@@ -45,9 +48,8 @@ def start(*, words: tuple[str, ...], reason: str | None, timeout: float, **optio
     """Have nodes run their desired config, now and from now on."""
     _carry_out(
         "set_started",
-        lambda telescope: telescope.start(words, reason=reason, timeout=timeout),
-        words=words,
-        asked=None,
+        lambda telescope, whom: telescope.start(whom, reason=reason, timeout=timeout),
+        whom=words,
         **options,
     )
 
@@ -63,9 +65,8 @@ def stop(*, words: tuple[str, ...], reason: str | None, yes: bool, timeout: floa
     """Have nodes stop, and stay stopped until somebody says start."""
     _carry_out(
         "set_started",
-        lambda telescope: telescope.stop(words, reason=reason, timeout=timeout),
-        words=words,
-        asked=None if yes else "This stops",
+        lambda telescope, whom: telescope.stop(whom, reason=reason, timeout=timeout),
+        whom=words if yes else _confirmed(words, "This stops", account=options["account"]),
         **options,
     )
 
@@ -78,6 +79,7 @@ def stop(*, words: tuple[str, ...], reason: str | None, yes: bool, timeout: floa
     "--until", type=Until(), help="When it ends by itself: 90m, 2h, 3d, 17:30Z, or date, time and zone."
 )
 @TIMEOUT
+@YES
 @AS_JSON
 @ACCOUNT
 def maintenance(
@@ -86,22 +88,23 @@ def maintenance(
     words: tuple[str, ...],
     reason: str | None,
     until: datetime | None,
+    yes: bool,
     timeout: float,
     **options: Any,
 ) -> None:
     """Take nodes out of conche's hands (on), or give them back (off).
 
-    Nothing is written to a node in maintenance, by anyone.
+    Nothing is written to a node in maintenance, by anyone. Given back, a node is started, stopped or restarted if it is
+    not as it should be; of more than one that is asked for.
     """
     if until is not None and switch == "off":
         raise click.UsageError("--until goes with maintenance on")
     _carry_out(
         "set_maintenance",
-        lambda telescope: telescope.maintenance(
-            words, on=switch == "on", until=until, reason=reason, timeout=timeout
+        lambda telescope, whom: telescope.maintenance(
+            whom, on=switch == "on", until=until, reason=reason, timeout=timeout
         ),
-        words=words,
-        asked=None,
+        whom=words if yes or switch == "on" else _confirmed_back(words, account=options["account"]),
         **options,
     )
 
@@ -120,25 +123,21 @@ def resync(*, words: tuple[str, ...], reason: str | None, yes: bool, timeout: fl
     """
     _carry_out(
         "resync",
-        lambda telescope: telescope.resync(words, reason=reason, timeout=timeout),
-        words=words,
-        asked=None if yes else "This restarts",
+        lambda telescope, whom: telescope.resync(whom, reason=reason, timeout=timeout),
+        whom=words if yes else _confirmed(words, "This restarts", account=options["account"]),
         **options,
     )
 
 
 def _carry_out(
     action: str,
-    work: Callable[[Conche], Awaitable[Report]],
+    work: Callable[[Conche, Whom], Awaitable[Report]],
     *,
-    words: tuple[str, ...],
-    asked: str | None,
+    whom: Whom,
     as_json: bool,
     account: str,
 ) -> None:
-    if asked is not None:
-        _ask(asked, with_telescope(lambda telescope: telescope.find(words), account=account, away=AWAY))
-    report = deliver(work, account=account, away=AWAY)
+    report = deliver(lambda telescope: work(telescope, whom), account=account, away=AWAY)
     if as_json:
         click.echo(encode(as_object(action, report)))
     else:
@@ -147,15 +146,43 @@ def _carry_out(
         raise SystemExit(AWAY if report.is_silent else NOT_OK)
 
 
-def _ask(words: str, targets: Targets) -> None:
-    """Ask before more than one node is touched.
+def _confirmed(words: tuple[str, ...], what: str, *, account: str) -> Targets:
+    """Return the nodes that are meant; more than one are asked for.
 
     Raises
     ------
     Trouble
         The answer is no, or there is nobody to ask.
     """
-    total = sum(len(chosen.nodes) for chosen in targets.values())
-    if total > 1:
-        groups = ", ".join(f"{len(chosen.nodes)} of {group}" for group, chosen in targets.items())
-        confirm(f"{words} {count(total, 'node')} ({groups})")
+    targets = with_telescope(lambda telescope: telescope.find(words), account=account, away=AWAY)
+    if _total(targets) > 1:
+        confirm(f"{what} {_named(targets)}")
+    return targets
+
+
+def _confirmed_back(words: tuple[str, ...], *, account: str) -> Targets:
+    """Return the nodes that are given back; where conche then does something to more than one, that is asked for.
+
+    Raises
+    ------
+    Trouble
+        The answer is no, or there is nobody to ask.
+    """
+
+    async def look(telescope: Conche) -> tuple[Targets, dict[str, NodeStatus]]:
+        return await telescope.find(words), await telescope.status(words)
+
+    targets, statuses = with_telescope(look, account=account, away=AWAY)
+    counts = counted(statuses.values())
+    if sum(counts.values()) > 1:
+        confirm("; ".join([f"This gives conche {_named(targets)}", *in_words(counts)]))
+    return targets
+
+
+def _total(targets: Targets) -> int:
+    return sum(len(chosen.nodes) for chosen in targets.values())
+
+
+def _named(targets: Targets) -> str:
+    groups = ", ".join(f"{len(chosen.nodes)} of {group}" for group, chosen in targets.items())
+    return f"{count(_total(targets), 'node')} ({groups})"

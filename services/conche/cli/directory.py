@@ -8,7 +8,7 @@ from typing import Any
 import click
 from msgspec.json import encode
 
-from conche.contract import EditAction
+from conche.contract import EditAction, text_digest
 from conche.renderer.configfiles import STORED_FOLDER, is_config_file
 from conche.renderer.nodes import FILE as NODES_FILE
 
@@ -60,8 +60,8 @@ def apply(*, directory: Path, reason: str | None, **options: Any) -> None:
 
 def _put_into_force(directory: Path, manner: Manner, *, reason: str | None) -> None:
     mine = read_directory(directory)
-    there = with_telescope(lambda telescope: telescope.read_files(), account=manner.account, away=AWAY)
-    files = differing(mine, there.texts)
+    there = with_telescope(lambda telescope: telescope.digests(), account=manner.account, away=AWAY)
+    files = differing(mine, there.by_name)
     if files:
         propose(
             lambda telescope: telescope.plan.set_files(files, reason=reason, started_from=there.commit),
@@ -74,9 +74,19 @@ def _put_into_force(directory: Path, manner: Manner, *, reason: str | None) -> N
 
 
 def differing(mine: Mapping[str, str], there: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return what has to be written, and, as None, removed."""
-    written: dict[str, str | None] = {name: text for name, text in mine.items() if there.get(name) != text}
-    return written | {name: None for name, text in there.items() if text is not None and name not in mine}
+    """Return what has to be written, and, as None, removed.
+
+    Parameters
+    ----------
+    mine
+        Texts by name.
+    there
+        What the texts in force are known by; None where there is no such file.
+    """
+    written: dict[str, str | None] = {
+        name: text for name, text in mine.items() if there.get(name) != text_digest(text)
+    }
+    return written | {name: None for name, known in there.items() if known is not None and name not in mine}
 
 
 def read_directory(root: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import click
 from msgspec.json import encode
 
-from conche.contract import ALL, NO_NAME, Event, EventKind, JournalEntry, NodeState
+from conche.contract import ALL, NO_NAME, OF_EVERYBODY, Event, EventKind, JournalEntry, NodeState
 
 from .output import plain
 
@@ -49,7 +49,8 @@ class Happened:
         return not patterns or any(self._fits(group, node) for group, _, node in patterns)
 
     def _fits(self, group: str, node: str) -> bool:
-        if not fnmatchcase(self.group, "*" if group == ALL else group):
+        of_everybody = self.group == NO_NAME and self.event.kind in OF_EVERYBODY
+        if not of_everybody and not fnmatchcase(self.group, "*" if group == ALL else group):
             return False
         return node in ("", ALL) or self.node == NO_NAME or fnmatchcase(self.node, node)
 

@@ -8,7 +8,7 @@ import click
 
 from conche.bus.client import Client
 from conche.client.targets import TargetUnknown, resolve
-from conche.contract import ALL, REGISTRY, EventKind, Events, JournalEntry
+from conche.contract import ALL, NO_NAME, REGISTRY, EventKind, Events, JournalEntry
 from conche.settings import Broker
 
 from .asking import JournalAway, QuestionRefused, check_journal, everything, newest
@@ -27,7 +27,7 @@ LIMIT: Final = 50
 """Events that are shown where nothing else is said."""
 
 EPILOG: Final = """TARGET is a node (cx/cx27), a group (cx), a pattern ('cx/cx1?', in quotes), or all; what concerned a
-whole group is told with each of its nodes. Nodes that are gone are remembered by their names.
+whole group, or all, is told with each of its nodes. Nodes that are gone are remembered by their names.
 
 Exit codes: 0 if the journal answered; 1 if it could not; 2 for an unknown TARGET or a wrong option; 3 if the journal
 or the broker is away."""
@@ -101,7 +101,7 @@ class _Question:
             found, more, warnings = await newest(client, self._wish, limit=self._limit)
         except (JournalAway, QuestionRefused) as error:
             raise _trouble(error) from None
-        if not found:
+        if not _told_of_targets(found):
             await self._check_targets(client)
         _print(found, self._layout(found))
         if more:
@@ -133,7 +133,7 @@ class _Question:
                 async with Client(broker, account=account) as client:
                     await check_journal(client)
                     found, _, warnings = await newest(client, self._wish, limit=self._limit)
-                    if not found:
+                    if not _told_of_targets(found):
                         await self._check_targets(client)
             except JournalAway as error:
                 found, warnings = [], [f"{error}; nothing that is past can be shown"]
@@ -172,6 +172,11 @@ class _Question:
         return OnTerminal(
             width, columns=out.width, coloured=out.color_system is not None, today=datetime.now(UTC)
         )
+
+
+def _told_of_targets(entries: Iterable[JournalEntry]) -> bool:
+    """Return whether anything happened to targets themselves, and not to everybody."""
+    return any(entry.group != NO_NAME for entry in entries)
 
 
 def _print(entries: Iterable[JournalEntry], layout: Layout) -> None:

@@ -13,6 +13,7 @@ from .errors import (
     AccountDenied,
     BrokerAway,
     CommandRefused,
+    CommandTooLarge,
     ConcheError,
     RoleMissing,
     ServiceAway,
@@ -21,7 +22,7 @@ from .errors import (
 )
 from .picture import Picture
 from .plans import Plan
-from .questions import Files, Shown
+from .questions import Digests, Files, Shown
 from .sending import Report
 from .watching import NodeChange, Watch
 
@@ -29,8 +30,10 @@ __all__ = [
     "AccountDenied",
     "BrokerAway",
     "CommandRefused",
+    "CommandTooLarge",
     "Conche",
     "ConcheError",
+    "Digests",
     "Files",
     "NodeChange",
     "Picture",

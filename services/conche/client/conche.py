@@ -31,10 +31,13 @@ from .editing import carry_out, plan
 from .line import QUESTION_TIMEOUT_S, Line, Words, listed, registry_of
 from .picture import Picture
 from .plans import Plan, Wish
-from .questions import Files, Shown, newest
+from .questions import Digests, Files, Shown, newest
 from .sending import TIMEOUT_S, Progress, Report
-from .targets import Targets, fits, resolve
+from .targets import Targets, as_chosen, fits, resolve
 from .watching import Watch
+
+Whom = Words | Targets
+"""Which nodes, in words, or as `Conche.find` returned them."""
 
 
 class _Planning(Changes[Plan]):
@@ -126,7 +129,7 @@ class Conche(Changes[Report]):
         return watch
 
     async def find(self, targets: Words) -> Targets:
-        """Return the nodes that words name, by group.
+        """Return the nodes that words name, by group; what is sent to them concerns no node that comes later.
 
         Raises
         ------
@@ -149,7 +152,7 @@ class Conche(Changes[Report]):
 
     # --- commands to nodes
 
-    async def start(self, targets: Words, *, reason: str | None = None, timeout: float = TIMEOUT_S) -> Report:
+    async def start(self, targets: Whom, *, reason: str | None = None, timeout: float = TIMEOUT_S) -> Report:
         """Have nodes run their desired config, now and from now on.
 
         Nodes in maintenance are answered ``held``; they start when they are taken out.
@@ -161,13 +164,13 @@ class Conche(Changes[Report]):
         """
         return await self._to_nodes("set_started", SetStarted(started=True, reason=reason), targets, timeout)
 
-    async def stop(self, targets: Words, *, reason: str | None = None, timeout: float = TIMEOUT_S) -> Report:
+    async def stop(self, targets: Whom, *, reason: str | None = None, timeout: float = TIMEOUT_S) -> Report:
         """Have nodes stop, and stay stopped until somebody says start. Errors as in `start`."""
         return await self._to_nodes("set_started", SetStarted(started=False, reason=reason), targets, timeout)
 
     async def maintenance(
         self,
-        targets: Words,
+        targets: Whom,
         *,
         on: bool,
         reason: str | None = None,
@@ -181,13 +184,11 @@ class Conche(Changes[Report]):
         wish = SetMaintenance(maintenance=on, until=until, reason=reason)
         return await self._to_nodes("set_maintenance", wish, targets, timeout)
 
-    async def resync(
-        self, targets: Words, *, reason: str | None = None, timeout: float = TIMEOUT_S
-    ) -> Report:
+    async def resync(self, targets: Whom, *, reason: str | None = None, timeout: float = TIMEOUT_S) -> Report:
         """Restart nodes with their desired config, even those that run it. Errors as in `start`."""
         return await self._to_nodes("resync", Resync(reason=reason), targets, timeout)
 
-    async def ping(self, targets: Words, *, timeout: float = QUESTION_TIMEOUT_S) -> Report:
+    async def ping(self, targets: Whom, *, timeout: float = QUESTION_TIMEOUT_S) -> Report:
         """Ask each node's REST server for a word; the latency stands in the result's ``inspection``.
 
         Errors as in `start`.
@@ -195,7 +196,7 @@ class Conche(Changes[Report]):
         return await self._to_nodes("ping", Ping(), targets, timeout)
 
     async def inspect(
-        self, targets: Words, *, config: bool = False, timeout: float = QUESTION_TIMEOUT_S
+        self, targets: Whom, *, config: bool = False, timeout: float = QUESTION_TIMEOUT_S
     ) -> Report:
         """Read each node now: how it differs from what is desired, with ``config`` also what it runs.
 
@@ -203,10 +204,13 @@ class Conche(Changes[Report]):
         """
         return await self._to_nodes("inspect", Inspect(config=config), targets, timeout)
 
-    async def _to_nodes(self, action: str, arguments: Arguments, words: Words, timeout: float) -> Report:
+    async def _to_nodes(self, action: str, arguments: Arguments, whom: Whom, timeout: float) -> Report:
         picture = await self._line.picture(statuses=False)
         registry = registry_of(picture)
-        targets = resolve(listed(words), registry.groups, error=registry.error)
+        if isinstance(whom, dict):
+            targets = as_chosen(whom, registry.groups)
+        else:
+            targets = resolve(listed(whom), registry.groups, error=registry.error)
         return await self._line.send(action, arguments, targets=targets, picture=picture, timeout=timeout)
 
     # --- changes of the config directory
@@ -253,11 +257,17 @@ class Conche(Changes[Report]):
         Raises
         ------
         CommandRefused
-            A name is none of a config file, or one can't be read.
+            A name is none of a config file, one can't be read, or they are too large for one answer.
         """
         wish = ReadFiles(files=list(names), all=not names)
         reply = await self._line.answer(Service.RENDERER, "read_files", wish)
         return Files(reply.files, reply.commit)
+
+    async def digests(self, *names: str) -> Digests:
+        """Return what the texts of files are known by, however large these are. Names and errors as in `read_files`."""
+        wish = ReadFiles(files=list(names), all=not names, digests=True)
+        reply = await self._line.answer(Service.RENDERER, "read_files", wish)
+        return Digests(reply.digests, reply.commit)
 
     async def events(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conche.contract import Change, ReadFiles, Service, as_object
+from conche.contract import Change, ReadFiles, Reply, Service, as_object
 
 from .errors import ServiceAway
 from .line import Line, raise_refusal
@@ -35,7 +35,8 @@ async def carry_out(line: Line, wish: Wish, *, timeout: float) -> Report:
 async def plan(line: Line, wish: Wish, *, timeout: float) -> Plan:
     """Return what a change would do. Errors as in `carry_out`."""
     replies = await line.ask(Service.RENDERER, "plan", wish.questions(), timeout=timeout)
-    raise_refusal(replies, any_of_them=True)
+    # Of nodes that would have no config the plan itself tells.
+    raise_refusal({order: one for order, one in replies.items() if not _tells_why(one)}, any_of_them=True)
     parts = [reply.plan for order, _ in wish.parcels if (reply := replies.get(order)) and reply.plan]
     if len(parts) < len(wish.parcels):
         raise ServiceAway(f"the renderer did not plan everything within {timeout:g} s; nothing was changed")
@@ -45,6 +46,10 @@ async def plan(line: Line, wish: Wish, *, timeout: float) -> Plan:
     made = Plan(wish, tuple(parts), skipped)
     refused = made.of(Change.REFUSED)
     return Plan(wish, made.parts, skipped, broken=await _broken(line, refused)) if refused else made
+
+
+def _tells_why(reply: Reply) -> bool:
+    return reply.plan is not None and any(node.change is Change.REFUSED for node in reply.plan.nodes.values())
 
 
 async def _broken(line: Line, refused: Sequence[str]) -> tuple[str, ...]:

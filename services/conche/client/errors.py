@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from conche.bus.client import BusDenied, BusUnavailable, CommandDenied
+from conche.bus.client import BusDenied, BusUnavailable, CommandDenied, PayloadTooLarge
 
 
 class ConcheError(Exception):
@@ -34,6 +34,10 @@ class CommandRefused(ConcheError):
     """The service says no, in its words. Nothing was done."""
 
 
+class CommandTooLarge(ConcheError):
+    """No broker would take it: it has to be said in several commands. It was not sent."""
+
+
 class ValuesIncomplete(ConcheError):
     """Values that don't make a whole block: its keys are not known, or nodes differ in those left out."""
 
@@ -45,6 +49,10 @@ def in_words() -> Iterator[None]:
         yield
     except BusUnavailable as error:
         raise BrokerAway(str(error)) from error
+    except PayloadTooLarge as error:
+        raise CommandTooLarge(
+            f"too large to be sent: {error}; change fewer files at a time, and large ones one by one"
+        ) from error
     except CommandDenied as error:
         raise RoleMissing(str(error)) from error
     except BusDenied as error:

@@ -36,6 +36,22 @@ class Files:
     commit: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What the texts of files of the config directory are known by.
+
+    Parameters
+    ----------
+    by_name
+        As `conche.contract.text_digest` has it; None where there is no such file.
+    commit
+        At which they stand: what an edit of them starts from. None where no history is kept.
+    """
+
+    by_name: Mapping[str, str | None]
+    commit: str | None
+
+
 async def newest(
     ask: Callable[[Events], Awaitable[Sequence[JournalEntry]]], wish: Events, *, limit: int
 ) -> list[JournalEntry]:

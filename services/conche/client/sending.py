@@ -67,7 +67,7 @@ class Report:
         Targets of which nothing was heard, and why; it may still be carried out.
     excused
         Nodes with a result that is not ``ok`` and nevertheless as was wished: a change of configs does not concern
-        them, or they get it when they are started.
+        them.
     commits
         Of the config directory, that a change has made.
     warnings
@@ -97,7 +97,7 @@ class Report:
         """Take a reply to an order; a node that it does not mention is told of too."""
         self.results |= reply.results
         self.warnings += reply.warnings
-        if reply.action in EDIT_ACTIONS:
+        if reply.action in EDIT_ACTIONS and reply.ok:
             self.excused |= {key for key, one in reply.results.items() if one.outcome is Outcome.SKIPPED}
         if reply.commit is not None:
             self.commits.append(reply.commit)

@@ -94,6 +94,22 @@ def still_there(words: Sequence[str], groups: Groups) -> Targets:
     return resolve(live, groups) if live else {}
 
 
+def as_chosen(targets: Targets, groups: Groups) -> Targets:
+    """Return nodes that were chosen a while ago, so that no other is concerned: none that has come into a group since.
+
+    Parameters
+    ----------
+    targets
+        As `resolve` returned them.
+    groups
+        The nodes that there are by now.
+    """
+    return {
+        group: Chosen(chosen.nodes, chosen.whole and set(chosen.nodes) == set(groups.get(group, ())))
+        for group, chosen in targets.items()
+    }
+
+
 def fits(key: str, words: Sequence[str]) -> bool:
     """Return whether words name a node, be it there or not; none name all.
 
@@ -158,4 +174,4 @@ def _quoting(word: str) -> str:
     return "; put patterns in quotes: 'cx/*'" if expanded else ""
 
 
-__all__ = ["Chosen", "Groups", "TargetUnknown", "Targets", "fits", "resolve", "still_there"]
+__all__ = ["Chosen", "Groups", "TargetUnknown", "Targets", "as_chosen", "fits", "resolve", "still_there"]

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from conche.contract import JournalEntry
-
+from .errors import StoreDamaged, StoreUnavailable
 from .notes import Heard, Note
 from .queries import Query
-from .store import Store, StoreDamaged, StoreUnavailable
+from .reading import Page
+from .store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Keeper:
     Parameters
     ----------
     store
-        Used in a thread of its own only.
+        Used in a thread of its own; read in another one.
     max_pending
         Notes kept in memory.
     """
@@ -44,6 +44,7 @@ class Keeper:
         self._pending: deque[Note] = deque()
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="journal-reader")
         self._storing = asyncio.Lock()
         self.trouble: str | None = None
         """Why nothing can be stored now."""
@@ -69,18 +70,23 @@ class Keeper:
                 self._wake.set()
             await asyncio.sleep(GATHER_S if self.trouble is None else RETRY_S)
 
-    async def read(self, query: Query) -> list[JournalEntry]:
-        """Return the entries that a query asks for.
+    async def read(self, query: Query) -> Page:
+        """Return the entries that a query asks for; storing goes on meanwhile.
 
         Raises
         ------
         StoreUnavailable
             They can't be read now.
         QueryImpossible
-            SQLite can't answer that question.
+            SQLite can't answer that question, or not in time.
         """
         await self._store_pending()
-        return await self.call(lambda store: store.read(query))
+        await self.call(Store.open)  # so that there is something to be read
+        loop = asyncio.get_running_loop()
+        try:
+            return await asyncio.shield(loop.run_in_executor(self._reader, self._store.read, query))
+        except StoreDamaged:
+            return await self.call(lambda store: store.read(query))  # there it is set aside
 
     async def call(self, work: Callable[[Store], ValueT]) -> ValueT:
         """Have something done with the database; one that turns out damaged is set aside.
@@ -98,6 +104,7 @@ class Keeper:
         """Store what is still to be stored, and close the database."""
         await self._store_pending()
         await self.call(Store.close)
+        self._reader.shutdown()
         self._thread.shutdown()
 
     async def _store_pending(self) -> bool:

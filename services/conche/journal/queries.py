@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from conche.commands import CommandRefused
-from conche.contract import ALL, NO_NAME, EventKind, Events
+from conche.contract import ALL, NO_NAME, OF_EVERYBODY, EventKind, Events
 
 _WILD: Final = frozenset("*?[")
 
@@ -48,7 +48,7 @@ def query_of(wish: Events) -> Query:
     """
     clauses: list[_Clause] = []
     if wish.group is not None:
-        clauses.append(("grp = ?", [wish.group]))
+        clauses.append(_or_everybody(("grp = ?", [wish.group])))
     if wish.node is not None:
         clauses.append(_node(wish.node))
     if wish.targets:
@@ -77,10 +77,17 @@ def _kinds(kinds: list[str]) -> list[str]:
 
 def _target(word: str) -> _Clause:
     group, _, node = word.strip("/").partition("/")
-    clauses = [_matching("grp", "*" if group == ALL else group)]
+    clauses = [_or_everybody(_matching("grp", "*" if group == ALL else group))]
     if node not in ("", ALL):
         clauses.append(_node(node))
     return "(" + " AND ".join(sql for sql, _ in clauses) + ")", [v for _, found in clauses for v in found]
+
+
+def _or_everybody(clause: _Clause) -> _Clause:
+    """Return the condition for a group; what concerned all groups concerned it too."""
+    sql, values = clause
+    kinds = ", ".join(f"'{kind}'" for kind in OF_EVERYBODY)
+    return f"({sql} OR (grp = '{NO_NAME}' AND kind IN ({kinds})))", values
 
 
 def _node(node: str) -> _Clause:

@@ -81,7 +81,15 @@ def _is_older(status: NodeStatus, than: NodeStatus) -> bool:
 def _is_told(database: sqlite3.Connection, group: str, node: str, after: int, event: Event) -> bool:
     sql = "SELECT event FROM entries WHERE grp = ? AND node = ? AND number > ? AND kind = ?"
     rows = database.execute(sql, (group, node, after, event.kind.value))
-    told = [decode(text, type=Event) for (text,) in rows]
+    told = [one for (text,) in rows if (one := _event_in(text)) is not None]
     if event.kind is EventKind.STATE:
         return bool(told) and told[-1].after == event.after
     return any(one.text == event.text for one in told)
+
+
+def _event_in(text: str) -> Event | None:
+    """Return an event that was stored, None for one of a later conche, which had it otherwise."""
+    try:
+        return decode(text, type=Event)
+    except (ValidationError, DecodeError):
+        return None

@@ -8,7 +8,14 @@ from typing import Final, Protocol, TypeVar
 
 from conche.bus import Incoming
 from conche.bus.intake import Handler, TakeCommand
-from conche.commands import Answers, Command, CommandRefused, envelope_of, read_command
+from conche.commands import (
+    Answers,
+    Command,
+    CommandRefused,
+    check_not_expired,
+    envelope_of,
+    read_command,
+)
 from conche.contract import (
     BIRTHS,
     COMMAND,
@@ -30,10 +37,11 @@ from conche.contract import (
 from conche.happenings import bounded
 
 from .births import birth_event, is_announcement
+from .errors import QueryImpossible, StoreUnavailable
 from .keeping import Keeper
 from .notes import Born, Found, Heard, Said
 from .queries import Query, query_of
-from .store import QueryImpossible, StoreUnavailable
+from .reading import Page
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +102,8 @@ class JournalService:
         self._root = root
         self._answers = Answers(bus)
         self._asked: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        """Held by the question that is being answered."""
         self._back = asyncio.Event()
         self._looking = True
         """Whether statuses and births are only gathered: nobody knows yet whether what stands there is of today."""
@@ -233,9 +243,13 @@ class JournalService:
 
     async def _answer(self, command: Command, query: Query) -> None:
         await self._bus.picture_complete()
-        events, error = [], None
+        page, error = Page(), None
         try:
-            events = await self._keeper.read(query)
+            async with self._turn:
+                check_not_expired(command.arguments, datetime.now(UTC))  # nobody may wait for it any more
+                page = await self._keeper.read(query)
+        except CommandRefused as refused:
+            error = str(refused)
         except StoreUnavailable as trouble:
             error = f"the journal can't be read: {trouble}"
         except QueryImpossible as trouble:
@@ -247,16 +261,18 @@ class JournalService:
             group=NO_NAME,
             ok=error is None,
             error=error,
-            events=events,
-            warnings=self._warnings(),
+            events=page.entries,
+            warnings=self._warnings(page),
         )
         self._answers.tell(command.envelope, reply)
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, page: Page) -> list[str]:
         keeper = self._keeper
         parts = [f"nothing can be stored now: {keeper.trouble}"] if keeper.trouble is not None else []
         if keeper.lost:
             parts.append(f"{keeper.lost} events since the journal's start could not be stored")
+        if page.unreadable:
+            parts.append(f"entries of a later conche, which can't be read, are left out: {page.unreadable}")
         return parts
 
 

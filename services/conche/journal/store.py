@@ -1,29 +1,29 @@
-"""The journal's database. Everything in here blocks, and is called in one thread."""
+"""The journal's database. Everything in here blocks, and but for reading is called in one thread."""
 
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from msgspec import DecodeError, ValidationError
 from msgspec.json import decode
 
-from conche.contract import Event, JournalEntry, ServiceBirth
+from conche.contract import ServiceBirth
 from conche.errors import FatalError
 
+from .errors import StoreDamaged, StoreUnavailable, said_in_words
 from .notes import Born, Found, Heard, Note, Said
 from .queries import Query
+from .reading import Page, read_page
 from .rows import insert, keep_birth, keep_status, work_out
 
 logger = logging.getLogger(__name__)
 
 FORMAT: Final = 1
 """``user_version`` of the database."""
-
-MAX_ANSWER: Final = 1_000_000
-"""Bytes of events in one answer; the shipped broker takes 20 MB."""
 
 _SCHEMA: Final = """
 CREATE TABLE entries (
@@ -47,33 +47,6 @@ CREATE TABLE statuses (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE births (name TEXT PRIMARY KEY, birth TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
-
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_UNAVAILABLE: Final = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_PERM,
-    }
-)
-_PRIMARY: Final = 0xFF
-"""The part of SQLite's error codes that says what, and not how."""
-
-
-class StoreUnavailable(Exception):
-    """Nothing can be stored or read now, as when the disk is full; says why."""
-
-
-class QueryImpossible(Exception):
-    """SQLite can't answer that question; says why."""
-
-
-class StoreDamaged(Exception):
-    """The file is no database of the journal's, or not any more."""
 
 
 class StoreTooNew(FatalError):
@@ -149,7 +122,7 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailable(f"{self.path.parent}: can't be made: {error.strerror}") from None
-        with self._said_in_words():
+        with said_in_words(self.path):
             database = sqlite3.connect(self.path, isolation_level=None, timeout=2.0)
             try:
                 self._prepare(database)
@@ -178,19 +151,6 @@ class Store:
         elif not {"entries", "statuses", "births"} <= tables:
             raise StoreDamaged("it is another program's database")
 
-    @contextmanager
-    def _said_in_words(self) -> Iterator[None]:
-        """Tell damage, and what may be over in a while, from mistakes of our own."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-            if code in _DAMAGED:
-                raise StoreDamaged(str(error)) from None
-            if code in _UNAVAILABLE:
-                raise StoreUnavailable(f"{self.path}: {error}") from None
-            raise
-
     # --- writing
 
     def write(self, notes: Iterable[Note]) -> list[Heard]:
@@ -205,7 +165,7 @@ class Store:
         """
         database = self.open()
         worked_out: list[Heard] = []
-        with self._said_in_words(), _transaction(database):
+        with said_in_words(self.path), _transaction(database):
             for note in notes:
                 match note:
                     case Heard():
@@ -229,49 +189,31 @@ class Store:
 
     # --- reading
 
-    def read(self, query: Query) -> list[JournalEntry]:
-        """Return the entries that a query asks for, fewer where they are long.
+    def read(self, query: Query) -> Page:
+        """Return the entries that a query asks for; in any thread.
 
         Raises
         ------
         StoreUnavailable, StoreDamaged
-            It can't be read.
+            They can't be read.
         QueryImpossible
-            It can, but not for this question.
+            They can, but not for this question, or not in time.
         """
-        try:
-            return self._read(query)
-        except (sqlite3.Error, OverflowError) as error:
-            raise QueryImpossible(str(error)) from error
-
-    def _read(self, query: Query) -> list[JournalEntry]:
-        order = "ASC" if query.ascending else "DESC"
-        sql = (
-            f"SELECT number, service, grp, node, event FROM entries WHERE {query.where} "
-            f"ORDER BY number {order} LIMIT ?"
-        )
-        found: list[JournalEntry] = []
-        size = 0
-        with self._said_in_words(), closing(self.open().execute(sql, (*query.values, query.limit))) as rows:
-            for number, service, group, node, text in rows:
-                size += len(text)
-                if size > MAX_ANSWER and found:
-                    break
-                event = decode(text, type=Event)
-                found.append(
-                    JournalEntry(number=number, service=service, group=group, node=node, event=event)
-                )
-        return found
+        return read_page(self.path, query)
 
     def births(self) -> dict[str, ServiceBirth]:
         """Return the last birth of each service, by name."""
-        with self._said_in_words():
+        with said_in_words(self.path):
             rows = self.open().execute("SELECT name, birth FROM births").fetchall()
-        return {name: decode(birth, type=ServiceBirth) for name, birth in rows}
+        found = {}
+        for name, birth in rows:
+            with suppress(ValidationError, DecodeError):  # of a later conche
+                found[name] = decode(birth, type=ServiceBirth)
+        return found
 
     def last_at(self) -> datetime | None:
         """Return when the last entry was, or None where there is none."""
-        with self._said_in_words():
+        with said_in_words(self.path):
             row = self.open().execute("SELECT at FROM entries ORDER BY number DESC LIMIT 1").fetchone()
         return None if row is None else datetime.fromtimestamp(row[0], UTC)
 

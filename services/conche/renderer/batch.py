@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final
@@ -98,12 +98,14 @@ class BatchRendering:
             self._processes = 1
 
 
-def render_all(rendering: Rendering, nodes: Sequence[Node]) -> list[Rendered]:
-    """Render nodes, in their order."""
+def render_all(
+    rendering: Rendering, nodes: Sequence[Node], *, give_up: Callable[[Rendered], bool] = lambda _: False
+) -> list[Rendered]:
+    """Render nodes, in their order; no more of them after one with which to give up."""
     batch = BatchRendering(rendering)
     done: list[Rendered] = []
     try:
-        while len(done) < len(nodes):
+        while len(done) < len(nodes) and not any(map(give_up, done[-1:])):
             done += batch.render_some(nodes[len(done) :])
     finally:
         batch.end_pass()

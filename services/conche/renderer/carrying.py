@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from conche.commands import Command, check_not_expired
+from conche.commands import ANSWER_WITHIN_S, Command, Envelope, check_not_expired
 from conche.contract import (
+    Arguments,
     Change,
     EditAction,
     Log,
@@ -19,26 +21,48 @@ from conche.contract import (
     Reply,
     Result,
     Show,
+    UpdatableConfig,
+    text_digest,
 )
 from conche.contract import Edit as Wish
 from conche.settings import RegistryChange
 
+from .answered import AnsweredIds, changed
 from .changeset import Note
 from .commits import Commit
 from .editor import Editor
-from .edits import Edit, EditRefused
+from .edits import Edit, EditRefused, contents, without_block
 from .forcing import Forced
 from .gitwords import HistoryError
-from .known import Carried, KnownCommands, id_of, what_of
+from .known import KnownCommands, id_of, trailers_of
 from .nodes import Node
 from .orders import planned_edit
-from .outcomes import ANSWER_WITHIN_S, Expectation, Sightings
+from .outcomes import Expectation, Sightings
 from .planning import plan, refusals
 from .problems import some_of
 from .trial import Trial, changed_by, check
-from .worklist import Worklist
+from .worklist import Done, Worklist
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What became of a command that was carried out before.
+
+    Parameters
+    ----------
+    paths
+        Its files.
+    changed
+        Those that are others by now.
+    commit
+        What it made, where it made one.
+    """
+
+    paths: Sequence[str]
+    changed: Sequence[str]
+    commit: str | None = None
 
 
 class Carrying:
@@ -56,6 +80,8 @@ class Carrying:
         Wishes that refused values be tried once more; filled here.
     on_registry_change
         Whom a change of nodes or addresses sends into maintenance.
+    answered
+        Remembers commands that left no commit.
     publish
         Publishes what was written.
     answer
@@ -72,6 +98,7 @@ class Carrying:
         sightings: Sightings,
         forced: Forced,
         on_registry_change: RegistryChange,
+        answered: AnsweredIds,
         publish: Callable[[Trial], Awaitable[None]],
         answer: Callable[[Command, Reply], None],
         tell: Callable[[Note, Commit | None], None],
@@ -81,10 +108,11 @@ class Carrying:
         self._sightings = sightings
         self._forced = forced
         self._policy = on_registry_change
+        self._answered = answered
         self._publish = publish
         self._answer = answer
         self._tell = tell
-        self.known = KnownCommands(editor.history)
+        self._known = KnownCommands(editor.history)
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
@@ -92,21 +120,24 @@ class Carrying:
         async with asyncio.TaskGroup() as self._tasks:
             await asyncio.Event().wait()
 
+    def knows(self, envelope: Envelope) -> bool:
+        """Return whether a command was carried out, as far as that was read."""
+        return self._known.knows(envelope) or self._answered.knows(envelope)
+
     async def begin(self) -> None:
-        """Finish what an earlier process left half done, and learn which commands were carried out."""
+        """Learn which commands were carried out."""
         try:
-            commit = await asyncio.to_thread(self._editor.recover)
-            if commit is not None:
-                logger.warning(
-                    "%s: was half done when the renderer ended, and is complete now", commit.subject
-                )
-                self._tell(_note_of(commit), commit)
-        except HistoryError as error:
-            logger.warning("what was half done was taken back: %s", error)
-        try:
-            await asyncio.to_thread(self.known.read)
+            await asyncio.to_thread(self._answered.read)
+            await asyncio.to_thread(self._known.read)
         except HistoryError as error:
             logger.warning("no history: %s", error)
+
+    async def recover(self) -> None:
+        """Take back what was left half done, or finish it where it has its commit."""
+        commit = await asyncio.to_thread(self._editor.recover)
+        if commit is not None:
+            logger.warning("%s: had its commit, and is complete now", commit.subject)
+            self._tell(_note_of(commit), commit)
 
     async def carry_out(self, command: Command, targets: Sequence[Node]) -> Reply | None:
         """Carry out a command that is first in line; return the reply, or None where it comes later.
@@ -114,7 +145,7 @@ class Carrying:
         Raises
         ------
         CommandRefused, EditRefused, ChangeFailed, HistoryError
-            Nothing was changed.
+            Nothing was changed, or it says what still is.
         """
         if isinstance(command.arguments, Wish):
             return await self._edit(command, command.arguments, targets)
@@ -133,8 +164,17 @@ class Carrying:
         edit = planned_edit(command, wish)
         trial = await asyncio.to_thread(self._tried, edit, wish.action, targets)
         planned = await asyncio.to_thread(self._planned, trial)
-        refused = [node.error for node in planned.nodes.values() if node.change is Change.REFUSED]
-        return _reply(command, ok=not refused, plan=planned, results=_skipped(trial.edit))
+        refused = await asyncio.to_thread(self._refusal, trial, edit)
+        ok = refused is None and not any(node.change is Change.REFUSED for node in planned.nodes.values())
+        return _reply(command, ok=ok, error=refused, plan=planned, results=_skipped(trial.edit))
+
+    def _refusal(self, trial: Trial, wish: Wish) -> str | None:
+        """Return in which words a change would be refused, or None."""
+        try:
+            self._check(trial, wish)
+        except EditRefused as refused:
+            return str(refused)
+        return None
 
     def _tried(self, wish: Wish, action: EditAction, targets: Sequence[Node]) -> Trial:
         return self._editor.try_out(self._editor.edit_of(wish, action, targets))
@@ -154,8 +194,11 @@ class Carrying:
             names = [*question.files, *(self._editor.names() if question.all else ())]
             if not names:
                 raise EditRefused("read_files: name a file, or say all: true")
-            files = {name: self._editor.text_of(name) for name in names}
-            return _reply(command, files=files, commit=None if history is None else history.head())
+            return _reply(
+                command,
+                **self._texts(names, digests=question.digests),
+                commit=None if history is None else history.head(),
+            )
         if history is None:
             raise EditRefused("no history is kept of this directory (renderer.history is false)")
         if isinstance(question, Show):
@@ -164,51 +207,67 @@ class Carrying:
         found = zip(range(question.limit), history.log(path=question.path), strict=False)
         return _reply(command, commits=[_logged(commit) for _, commit in found])
 
+    def _texts(self, names: Sequence[str], *, digests: bool) -> dict[str, Any]:
+        """Return files as a reply has them: their texts, or what these are known by."""
+        texts = ((name, self._editor.text_of(name)) for name in names)
+        if digests:
+            return {"digests": {name: None if text is None else text_digest(text) for name, text in texts}}
+        return {"files": dict(texts)}
+
     # --- changes
 
     async def _edit(self, command: Command, wish: Wish, targets: Sequence[Node]) -> Reply | None:
-        carried = await asyncio.to_thread(self.known.find, command)
-        if carried is not None:
-            return await self._answer_again(command, carried, targets)
-        action = EditAction(command.envelope.action)
-        trial = await asyncio.to_thread(self._tried, wish, action, targets)
+        before = await asyncio.to_thread(self._before, command)
+        if before is not None:
+            return await self._answer_again(command, before, targets)
+        trial = await asyncio.to_thread(self._tried, wish, EditAction(command.envelope.action), targets)
         await asyncio.to_thread(self._check, trial, wish)
         check_not_expired(command.arguments, datetime.now(UTC))
         commit = await self._write(command, trial) if trial.files else None
+        if commit is None:
+            await asyncio.to_thread(self._answered.note, command, trial.edit.files)
         if trial.edit.force and trial.edit.endpoint is not None:
             for node in trial.edit.targets:
                 self._forced.want(trial.after[node.key], trial.edit.endpoint, id_of(command.envelope))
         concerned = {*changed_by(trial, self._work), *trial.targets} & trial.nodes.keys()
-        if action is EditAction.SET_NODES:  # whoever is concerned is in maintenance then
-            concerned = set()
         rendered = [trial.after[key] for key in sorted(concerned)]
         expected = self._sightings.expect(
             {one.node.key: one.fingerprint.revision for one in rendered if one.fingerprint is not None}
         )
         await self._publish(trial)
         known = {one.node.key: _failed(one.error or "") for one in rendered if one.fingerprint is None}
-        self._await(command, expected, known=known | _skipped(trial.edit), commit=commit)
+        self._await(command, expected, known=known, excused=_skipped(trial.edit), commit=commit)
         return None
 
-    async def _answer_again(
-        self, command: Command, carried: Carried, targets: Sequence[Node]
-    ) -> Reply | None:
+    def _before(self, command: Command) -> _Before | None:
+        """Return what became of a command that was carried out before; None for one that was not."""
+        history, editor = self._editor.history, self._editor
+        carried = self._known.find(command)
+        if carried is not None and history is not None:
+            found = history.find(carried.commit)
+            return _Before(found.paths, history.changed_since(carried.commit), carried.commit)
+        answered = self._answered.find(command.envelope)
+        if answered is None:
+            return None
+        names = tuple(answered.files)
+        return _Before(names, changed(answered, contents(names, rendering=editor.rendering)))
+
+    async def _answer_again(self, command: Command, before: _Before, targets: Sequence[Node]) -> Reply | None:
         """Answer a command that an earlier process carried out, or this one long ago, by what is so now."""
-        history = self._editor.history
-        changed = [] if history is None else await asyncio.to_thread(history.changed_since, carried.commit)
-        if changed:
-            words = (
-                f"was carried out before; {some_of(changed)} was changed by somebody since: nothing was done"
-            )
-            return _reply(command, ok=False, error=words, commit=carried.commit)
-        paths = () if history is None else (await asyncio.to_thread(history.find, carried.commit)).paths
+        if before.changed:
+            which = some_of(before.changed)
+            words = f"was carried out before; {which} was changed by somebody since: nothing was done"
+            return _reply(command, ok=False, error=words, commit=before.commit)
+        paths = await asyncio.to_thread(self._editor.rendering.files.names_of, before.paths)
         nodes = {node.key for node in (*targets, *self._work.concerned(self._work.nodes(), paths))}
         done = {key: self._work.done(key) for key in sorted(nodes)}
+        excused = _without_block(command.arguments, done)
+        done = {key: one for key, one in done.items() if key not in excused}
         expected = self._sightings.expect({k: d.revision for k, d in done.items() if d and d.revision})
         known = {
             key: _failed((d.error if d else None) or "") for key, d in done.items() if not d or not d.revision
         }
-        self._await(command, expected, known=known, commit=carried.commit)
+        self._await(command, expected, known=known, excused=excused, commit=before.commit)
         return None
 
     def _check(self, trial: Trial, wish: Wish) -> None:
@@ -226,49 +285,45 @@ class Carrying:
             )
 
     async def _write(self, command: Command, trial: Trial) -> str | None:
-        trailers = {"command": what_of(command.envelope)}
-        if command.envelope.id:
-            trailers["command_id"] = id_of(command.envelope)
-        if command.via is not None:
-            trailers["via"] = command.via
         note = Note(
             author=command.by,
             subject=trial.edit.subject,
             reason=command.arguments.reason or "",
-            trailers=trailers,
+            trailers=trailers_of(command),
         )
         commit = await asyncio.to_thread(self._editor.write, trial, note)
         self._tell(note, commit)
         if commit is None:
             return None
-        self.known.note(command, commit.id)
+        self._known.note(command, commit.id)
         return commit.id
 
     # --- outcomes
 
     def _await(
-        self, command: Command, expected: Expectation, *, known: Mapping[str, Result], commit: str | None
+        self,
+        command: Command,
+        expected: Expectation,
+        *,
+        known: Mapping[str, Result],
+        excused: Mapping[str, Result],
+        commit: str | None,
     ) -> None:
-        self._tasks.create_task(
-            self._answer_later(command, expected, known, commit), name=f"answer {id_of(command.envelope)}"
-        )
+        """Answer once it is known what has become of a command; whom it does not concern is excused."""
 
-    async def _answer_later(
-        self, command: Command, expected: Expectation, known: Mapping[str, Result], commit: str | None
-    ) -> None:
-        deadline = asyncio.get_running_loop().time() + ANSWER_WITHIN_S
-        results = {**await expected.results(deadline=deadline), **known}
-        fine = (Outcome.OK, Outcome.SKIPPED)
-        self._answer(
-            command,
-            _reply(
+        async def answer_later() -> None:
+            deadline = asyncio.get_running_loop().time() + ANSWER_WITHIN_S
+            results = {**await expected.results(deadline=deadline), **known}
+            reply = _reply(
                 command,
-                ok=all(result.outcome in fine for result in results.values()),
-                results=dict(sorted(results.items())),
+                ok=all(result.ok for result in results.values()),
+                results=dict(sorted({**results, **excused}.items())),
                 commit=commit,
                 warnings=[] if commit else ["it was so already, or no history is kept: there is no commit"],
-            ),
-        )
+            )
+            self._answer(command, reply)
+
+        self._tasks.create_task(answer_later(), name=f"answer {id_of(command.envelope)}")
 
 
 def _note_of(commit: Commit) -> Note:
@@ -283,6 +338,19 @@ def _failed(error: str) -> Result:
 def _skipped(edit: Edit) -> dict[str, Result]:
     return {
         key: Result(ok=False, outcome=Outcome.SKIPPED, error=words) for key, words in edit.skipped.items()
+    }
+
+
+def _without_block(arguments: Arguments, done: Mapping[str, Done | None]) -> dict[str, Result]:
+    """Return the results of nodes that don't have the block that a command is about."""
+    if not isinstance(arguments, UpdatableConfig):
+        return {}
+    endpoint = arguments.endpoint.strip("/")
+    words = without_block(endpoint)
+    return {
+        key: Result(ok=False, outcome=Outcome.SKIPPED, error=words)
+        for key, one in done.items()
+        if one is not None and one.revision is not None and endpoint not in one.updatable
     }
 
 

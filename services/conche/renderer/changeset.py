@@ -1,8 +1,8 @@
 """Several files at once: all are written or none, also where the disk fills or the machine dies in the middle.
 
 New content is written beside each file, and the old is kept beside it by a hard link. Then the record of what is to
-be done is written, into the directory itself, and from there on it is only renames: all are carried out, now or at
-the next start, or taken back. What somebody else changes meanwhile is never written over.
+be done is written, into the directory itself, and from there on it is only renames: all are carried out, or taken
+back, now or as soon as the disk lets us. What somebody else changes meanwhile is never written over.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from .steps import (
     leftovers,
     put_in_place,
     stage,
+    sync_folders,
     take_back,
     words,
 )
@@ -35,12 +36,14 @@ logger = logging.getLogger(__name__)
 FILE: Final = ".conche-change.json"
 """In the config directory: it must be there as long as the files that it is about."""
 
+NOTHING: Final = "nothing was changed"
+
 WRITERS: Final = 16
 """Files that are made durable at once; most of the time of each is the disk's."""
 
 
 class ChangeFailed(Exception):
-    """Nothing was changed; says why and what to do."""
+    """Nothing was changed, or where that could not be taken back it says so; says why and what to do."""
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -78,6 +81,11 @@ class Record(Struct, frozen=True, kw_only=True):
         """Names of its files that are as it wants them."""
         return [step.name for step in self.steps if step.found() == step.after]
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all its files are as it wants them."""
+        return all(step.found() == step.after for step in self.steps)
+
 
 class ChangeSet:
     """Changes files of the config directory, one change at a time.
@@ -92,6 +100,14 @@ class ChangeSet:
         self._root = root
         self._file = root / FILE
         self._record: Record | None = None
+        self._unreadable: object = None
+        """Which record could not be read: it is left alone."""
+        self._trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps a change half done, in words; None where none is. Its files must not be used."""
+        return self._trouble
 
     def apply(
         self, files: Mapping[str, bytes | None], note: Note, *, before: Mapping[str, bytes | None]
@@ -110,8 +126,10 @@ class ChangeSet:
         Raises
         ------
         ChangeFailed
-            Nothing was changed.
+            Nothing was changed, or it says what still is.
         """
+        if self.is_half_done():
+            raise ChangeFailed(f"{NOTHING}: {self._trouble or 'another change is half done'}; try again")
         tag = secrets.token_hex(4)
         steps: list[Step] = []
         folders: list[str] = []
@@ -122,65 +140,88 @@ class ChangeSet:
             self._record = Record(tag=tag, steps=steps, folders=folders, note=note)
             write_atomic(self._file, encode(self._record))
         except (OSError, FileMoved) as error:
-            self._record = None
-            clear(steps, folders)
-            raise ChangeFailed(f"nothing was changed: {_said(error)}") from None
+            self._discard(steps, folders)
+            raise ChangeFailed(f"{self._outcome()}: {_said(error)}") from None
         try:
             put_in_place(steps)
         except (OSError, FileMoved) as error:
-            self.undo()
-            raise ChangeFailed(f"nothing was changed: {_said(error)}") from None
+            raise ChangeFailed(f"{self.undo()}: {_said(error)}") from None
         return self._record
+
+    def _discard(self, steps: Iterable[Step], folders: Iterable[str]) -> None:
+        """Clear away what was only prepared; a record whose name could not be made durable goes too."""
+        if self._record is not None and self._file.exists():
+            self.undo()
+        else:
+            self._record = None
+            clear(steps, folders)
+
+    def is_half_done(self) -> bool:
+        """Return whether there is a change that was neither completed nor taken back, of whatever process."""
+        return self._record is not None or self._found() not in (None, self._unreadable)
 
     def finish(self) -> None:
         """Make it final."""
         if self._record is None:
             return
-        with contextlib.suppress(OSError):  # the next start finds that all is done
+        with contextlib.suppress(OSError):  # the next look finds that all is done
             self._file.unlink(missing_ok=True)
         clear(self._record.steps, ())
-        self._record = None
+        self._record = self._trouble = None
 
-    def undo(self) -> None:
-        """Bring every file back to what it was; where the disk refuses even that, the next start tries again."""
+    def undo(self) -> str:
+        """Bring every file back to what it was, but for what somebody has changed since.
+
+        Returns
+        -------
+        str
+            In words how that ended. Where the disk refuses it, `trouble` says so until a later `undo` succeeds.
+        """
         if self._record is None:
-            return
-        record, self._record = self._record, None
+            return NOTHING
+        record, before = self._record, self._trouble
         try:
             for step in record.steps:
                 take_back(step)
+            sync_folders(record.steps)
             self._file.unlink(missing_ok=True)
         except OSError as error:
-            logger.error(
-                "%s: can't be taken back, it is tried again at the next start: %s", self._root, error
-            )
-            return
+            self._trouble = f"a change ({record.note.subject}) can't be taken back yet: {words(error)}"
+            if before is None:
+                logger.error("%s: %s; it is tried again", self._root, self._trouble)
+            return self._outcome()
         clear(record.steps, record.folders)
+        self._record = self._trouble = None
+        return NOTHING
+
+    def _outcome(self) -> str:
+        if self._trouble is None:
+            return NOTHING
+        return f"it is half done, and {self._trouble}; that is tried again, until then nothing is published"
 
     def recover(self) -> Record | None:
-        """Carry out what a process that died had begun, and clear away what it had only prepared.
-
-        What somebody has changed since is left as it is.
+        """Look for a change that was neither completed nor taken back, and clear away what was only prepared.
 
         Returns
         -------
         Record or None
-            The change, for the history; `finish` or `undo` is to follow.
+            That change; `finish` or `undo` is to follow.
         """
-        self._record = record = self._load()
-        with contextlib.suppress(OSError):
-            self._sweep(None if record is None else record.tag)
-        if record is None:
+        if self._record is None:
+            self._record = self._load()
+            if self._record is not None:
+                logger.warning("%s: a change was left half done: %s", self._root, self._record.note.subject)
+            with contextlib.suppress(OSError):
+                self._sweep(None if self._record is None else self._record.tag)
+        return self._record
+
+    def _found(self) -> object:
+        """Return which record there is, None where there is none."""
+        try:
+            found = self._file.stat()
+        except OSError:
             return None
-        for step in record.steps:
-            try:
-                if step.after is None or step.new.exists():
-                    put_in_place([step])
-            except FileMoved:
-                pass  # it was done, or somebody has changed it since
-            except OSError as error:
-                logger.error("%s: can't be completed: %s", step.name, words(error))
-        return record
+        return found.st_dev, found.st_ino, found.st_mtime_ns
 
     def _load(self) -> Record | None:
         try:
@@ -189,6 +230,7 @@ class ChangeSet:
             return None
         except (OSError, ValidationError, DecodeError, UnicodeDecodeError) as error:
             logger.warning("%s: can't be read, what it was about stays as it is: %s", self._file, error)
+            self._unreadable = self._found()
             return None
 
     def _sweep(self, kept: str | None) -> None:

@@ -1,23 +1,29 @@
 """What the renderer tells the journal."""
 
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from pathlib import PurePosixPath
+from typing import Final
 
 from conche.commands import Command, Envelope
-from conche.contract import EVENT, NO_NAME, Event, EventKind, Message, Payload, Reply, Service
+from conche.contract import (
+    ALL,
+    EVENT,
+    NO_NAME,
+    Event,
+    EventKind,
+    NameInvalid,
+    Reply,
+    Service,
+    check_name,
+)
+from conche.happenings import Teller
 
 from .changeset import Note
 from .commits import Commit
+from .configfiles import STORED_FOLDER
 
 MAX_WORDS: Final = 500
 """Characters of a text; the rest stands in the history."""
-
-
-class Teller(Protocol):
-    """What is needed of the bus."""
-
-    def tell(self, message: Message[Payload], payload: Payload, **params: str) -> bool:
-        """Publish an event without waiting."""
 
 
 class Chronicle:
@@ -78,7 +84,8 @@ class Chronicle:
                 reason=note.reason or None,
                 command=note.trailers.get("command_id", "").partition("/")[2] or None,
                 commit=None if commit is None else commit.id,
-            )
+            ),
+            *_whose(commit),
         )
 
     def edited(self, commit: Commit) -> None:
@@ -90,7 +97,8 @@ class Chronicle:
                 text=commit.subject[:MAX_WORDS],
                 user=commit.author,
                 commit=commit.id,
-            )
+            ),
+            *_whose(commit),
         )
 
     def desired(self, key: str, *, before: str | None, after: str | None) -> None:
@@ -115,8 +123,34 @@ class Chronicle:
 
 
 def _whom(envelope: Envelope) -> tuple[str, str]:
-    """Return group and node that an event is about: those of the topic, where it names them."""
-    return envelope.group, envelope.node if envelope.group != NO_NAME else NO_NAME
+    """Return group and node that an event is about: those of the topic, where it names one."""
+    if envelope.group == NO_NAME:
+        return NO_NAME, NO_NAME
+    return _one(envelope.group), _one(envelope.node)
+
+
+def _one(name: str) -> str:
+    return NO_NAME if name == ALL else name
+
+
+def _whose(commit: Commit | None) -> tuple[str, str]:
+    """Return whose stored values a commit changed; a file of another kind may be used by any node."""
+    keys = {_stored_of(path) for path in commit.paths} if commit is not None else set()
+    groups, nodes = {group for group, _ in keys}, {node for _, node in keys}
+    if len(groups) != 1:
+        return NO_NAME, NO_NAME
+    return groups.pop(), nodes.pop() if len(nodes) == 1 else NO_NAME
+
+
+def _stored_of(path: str) -> tuple[str, str]:
+    """Return the node whose stored values a file holds, or nobody."""
+    parts = PurePosixPath(path).with_suffix("").parts
+    if len(parts) != 3 or parts[0] != STORED_FOLDER:
+        return NO_NAME, NO_NAME
+    try:
+        return check_name(parts[1], what="group"), check_name(parts[2], what="node")
+    except NameInvalid:  # it belongs to no node, and can't stand in a topic
+        return NO_NAME, NO_NAME
 
 
 def _target(envelope: Envelope) -> str:

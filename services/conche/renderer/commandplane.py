@@ -11,6 +11,7 @@ from conche.commands import Envelope
 from conche.contract import (
     NODE_OBSERVED,
     NODE_STATUS,
+    RESTORER,
     SERVICE,
     SERVICE_INSTANCE,
     Message,
@@ -18,11 +19,13 @@ from conche.contract import (
     Payload,
     Service,
 )
+from conche.happenings import Teller
 from conche.settings import Renderer
 
+from .answered import AnsweredIds
 from .carrying import Carrying
-from .changeset import ChangeFailed, ChangeSet, Note
-from .chronicle import Chronicle, Teller
+from .changeset import NOTHING, ChangeFailed, ChangeSet, Note
+from .chronicle import Chronicle
 from .commits import Commit
 from .editor import Editor
 from .edits import EditRefused
@@ -39,9 +42,6 @@ from .workers import Workers
 from .worklist import Done, Worklist
 
 logger = logging.getLogger(__name__)
-
-RESTORER: Final = "conche"
-"""Author of what is put back."""
 
 RESTORE_AGAIN_S: Final = 10.0
 """What could not be put back, because git was busy or the disk full, is tried again after this [s]."""
@@ -106,7 +106,12 @@ class CommandPlane:
     ) -> None:
         self.chronicle = Chronicle(bus)
         self.history = History(settings.configs) if settings.history else None
-        self.keeper = HistoryKeeper(self.history, self.chronicle) if self.history is not None else None
+        changes = ChangeSet(settings.configs)
+        self.keeper = (
+            HistoryKeeper(self.history, self.chronicle, is_half_done=changes.is_half_done)
+            if self.history is not None
+            else None
+        )
         self._publish = publish
         self._wake = wake
         self._work = work
@@ -124,7 +129,6 @@ class CommandPlane:
             is_known=self._is_known,
             chronicle=self.chronicle,
         )
-        changes = ChangeSet(settings.configs)
         self._editor = Editor(rendering=rendering, work=work, changes=changes, history=self.history)
         self._carrying = Carrying(
             self._editor,
@@ -132,6 +136,7 @@ class CommandPlane:
             sightings=self._sightings,
             forced=forced,
             on_registry_change=settings.on_registry_change,
+            answered=AnsweredIds(settings.run_dir),
             publish=publish,
             answer=self._orders.answer,
             tell=self.chronicle.changed,
@@ -151,9 +156,20 @@ class CommandPlane:
                 group.create_task(self.keeper.run(), name="keep history")
 
     async def begin(self) -> None:
-        """Finish what an earlier process left half done."""
+        """Learn which commands earlier processes carried out."""
         async with self._using_history():
             await self._carrying.begin()
+
+    async def is_whole(self) -> bool:
+        """Take back what was left half done, here or by another process; return whether the files may be used."""
+        if await asyncio.to_thread(self._editor.is_half_done):
+            async with self._using_history():
+                await self._carrying.recover()
+        return self._editor.trouble is None
+
+    def nodes_known(self) -> None:
+        """Begin with the commands that came before it was known which nodes there are."""
+        self._orders.begin()
 
     def __bool__(self) -> bool:
         return bool(self._orders) or bool(self._refusals)
@@ -170,11 +186,15 @@ class CommandPlane:
         return self.keeper.using if self.keeper is not None else AsyncExitStack()
 
     async def _take_edits(self) -> None:
+        if await asyncio.to_thread(self._editor.is_half_done):
+            await self._carrying.recover()
+        if (trouble := self._editor.trouble) is not None:
+            raise ChangeFailed(f"{NOTHING}: {trouble}; try again")
         if self.keeper is not None:
             await self.keeper.take_edits()
 
     def _is_known(self, envelope: Envelope) -> bool:
-        return self._carrying.known.knows(envelope)
+        return self._carrying.knows(envelope)
 
     def files_changed(self) -> None:
         """Take that somebody, or conche, has changed files."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from .configfiles import is_config_file
 from .edits import Edit, EditRefused
 from .gitwords import HistoryError
 from .history import History
+from .links import followed
 from .nodes import Node
 from .problems import ProblemError
 from .render import Rendering
@@ -76,6 +78,7 @@ class Editor:
                 edit = edits.rollback(wish, action, history=self.history)
             case _:
                 raise TypeError(f"no such edit: {wish}")
+        edit = followed(edit, self.rendering.files)
         if wish.started_from is not None:
             self._check_start(edit, wish.started_from)
         return edit
@@ -153,37 +156,49 @@ class Editor:
         Raises
         ------
         ChangeFailed
-            Nothing was changed.
+            Nothing was changed, or it says what still is.
         """
         record = self._changes.apply(trial.files, note, before=trial.before)
         try:
             commit = self._commit(record)
         except HistoryError as error:
-            self._changes.undo()
-            raise ChangeFailed(f"nothing was changed: {error}") from None
+            raise ChangeFailed(f"{self._changes.undo()}: {error}") from None
         self._changes.finish()
         return commit
 
-    def recover(self) -> Commit | None:
-        """Finish, or take back, a change in the middle of which an earlier process died.
+    @property
+    def trouble(self) -> str | None:
+        """What keeps a change half done, in words; None where none is."""
+        return self._changes.trouble
 
-        Raises
-        ------
-        HistoryError
-            It was taken back, because it can't be committed.
+    def is_half_done(self) -> bool:
+        """Return whether there is a change that was neither completed nor taken back."""
+        return self._changes.is_half_done()
+
+    def recover(self) -> Commit | None:
+        """Take back a change in the middle of which a process died, unless it got as far as its commit; return that.
+
+        Nobody was told of it: its sender repeats it, and it is carried out anew. What somebody has written since is
+        left as it is.
         """
         record = self._changes.recover()
         if record is None:
             return None
-        commit = None
-        try:
-            if self.history is None or not self.history.has_change(record.tag, at_most=RECENT):
-                commit = self._commit(record)
-        except HistoryError:
+        commit = self._commit_of(record)
+        if commit is not None or (self.history is None and record.is_done):
+            self._changes.finish()
+        else:
             self._changes.undo()
-            raise
-        self._changes.finish()
         return commit
+
+    def _commit_of(self, record: Record) -> Commit | None:
+        if self.history is None:
+            return None
+        try:
+            last = islice(self.history.log(), RECENT)
+            return next((one for one in last if one.trailers.get("Change") == record.tag), None)
+        except HistoryError:  # nor could it have been committed
+            return None
 
     def _commit(self, record: Record) -> Commit | None:
         if self.history is None:

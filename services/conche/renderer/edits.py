@@ -113,7 +113,7 @@ def updatable_config(wish: UpdatableConfig, targets: Sequence[Node], *, renderin
         if endpoint in blocks:
             files[stored_file(node)] = _with_values(node, endpoint, blocks[endpoint], given, rendering)
         else:
-            skipped[node.key] = f"has no updatable block {endpoint}: nothing is stored for it"
+            skipped[node.key] = without_block(endpoint)
     if not files:
         known = sorted({endpoint for blocks in found.values() for endpoint in blocks})
         there = f"there are {some_of(known, at_most=MAX_NAMED)}" if known else "there are none"
@@ -125,9 +125,15 @@ def updatable_config(wish: UpdatableConfig, targets: Sequence[Node], *, renderin
         files=files,
         targets=concerned,
         skipped=skipped,
+        shared=False,
         endpoint=endpoint,
         force=wish.force,
     )
+
+
+def without_block(endpoint: str) -> str:
+    """Return why a node is skipped."""
+    return f"has no updatable block {endpoint}: nothing is stored for it"
 
 
 def _base(node: Node, rendering: Rendering) -> bytes:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Self
@@ -28,6 +28,9 @@ Stamp = tuple[int, ...]
 
 _LAID: Final[Stamp] = (0, 0)
 """Of a file that is not on disk."""
+
+_DANGLING: Final[Stamp] = (0,)
+"""Of a link to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class Files:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._known: dict[str, _Entry] = {}
+        self._laid: dict[str, _Entry] = {}
+        """By its real path, what stands in place of what is on disk."""
         self._recorded: set[str] = set()
 
     @property
@@ -95,10 +100,47 @@ class Files:
 
     def overlaid(self, files: Mapping[str, bytes | None]) -> Self:
         """Return the directory as it would be if some files had other content, None for one that is gone."""
-        other = type(self)(self._root)
-        laid = {name: _Entry(None if data is None else _LAID, data) for name, data in files.items()}
-        other._known = {**self._known, **laid}
+        other, places = type(self)(self._root), RealPaths(self._root)
+        other._laid = {places.of(name): _laid(data) for name, data in files.items()}
+        touched = self.names_of(files)
+        other._known = {name: entry for name, entry in self._known.items() if name not in touched}
         return other
+
+    def names_of(self, files: Iterable[str]) -> frozenset[str]:
+        """Return files with all names by which they were read or looked for: those of links to them too."""
+        places, wanted = RealPaths(self._root), set(files)
+        paths = {places.of(name) for name in wanted}
+        return frozenset(wanted | {name for name in self._known if places.of(name) in paths})
+
+    def real_name(self, name: str) -> str:
+        """Return the name in the directory of the file to which a name leads, links followed.
+
+        Raises
+        ------
+        ProblemError
+            It leads out of the directory.
+        """
+        path, root = RealPaths(self._root).of(name), os.path.realpath(self._root)
+        if not path.startswith(f"{root}{os.sep}"):
+            words = f"is a link to {path}, outside of the config directory"
+            raise ProblemError(Problem(name, words))
+        return os.path.relpath(path, root)
+
+    def take_over(self, files: Mapping[str, bytes | None]) -> frozenset[str]:
+        """Take in what was just written to files, and nothing that somebody else has written; return what changed.
+
+        Where somebody has written to one of them since, the next `refresh` finds that.
+        """
+        changed, places = set(), RealPaths(self._root)
+        wanted = {places.of(name): data for name, data in files.items()}
+        for name, before in list(self._known.items()):
+            if (path := places.of(name)) in wanted:
+                found, data = self._load(name), wanted[path]
+                after = found if not found.trouble and found.data == data else _laid(data)
+                self._known[name] = after
+                if before.content != after.content:
+                    changed.add(name)
+        return frozenset(changed)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[set[str]]:
@@ -178,6 +220,9 @@ class Files:
 
     def _load(self, name: str) -> _Entry:
         path = self._root / name
+        if self._laid and (laid := self._laid.get(RealPaths(self._root).of(name))) is not None:
+            is_dangling = laid.stamp is None and path.is_symlink()
+            return _Entry(_DANGLING, trouble=_gone(path)) if is_dangling else laid
         stamp = _stamp(path)  # before reading: what changes meanwhile is seen at the next look
         if stamp is None:
             return _Entry(None)
@@ -186,6 +231,33 @@ class Files:
             return _Entry(stamp, data=_read(self._root, path), trusted=trusted)
         except _Unreadable as error:
             return _Entry(stamp, trouble=str(error), trusted=trusted)
+
+
+class RealPaths:
+    """Where names of a directory lead, links followed; each folder is looked up once.
+
+    Parameters
+    ----------
+    root
+        The directory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """Return the path of a file, be it there or not."""
+        folder, base = os.path.split(os.path.join(self._root, name))
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        path = os.path.join(self._folders[folder], base)
+        return os.path.realpath(path) if os.path.islink(path) else path
+
+
+def _laid(data: bytes | None) -> _Entry:
+    """Return the entry of a file that has, or lacks, other content than the disk says."""
+    return _Entry(None if data is None else _LAID, data)
 
 
 class _Unreadable(Exception):
@@ -199,7 +271,7 @@ def _stamp(path: Path) -> Stamp | None:
     except NotADirectoryError:
         return None
     except FileNotFoundError:
-        return (0,) if path.is_symlink() else None
+        return _DANGLING if path.is_symlink() else None
     except OSError as error:
         return (error.errno or 0,)
     return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)

@@ -24,6 +24,23 @@ def id_of(commit: pygit2.Commit, path: str) -> pygit2.Oid | None:
     return None if blob is None else blob.id
 
 
+def has_changed(commit: pygit2.Commit, path: str) -> bool:
+    """Return whether a commit changed a file, or anything in a folder, against its first parent."""
+    if path == ".":
+        return True
+    before = _entry(commit.parents[0], path) if commit.parents else None
+    return _entry(commit, path) != before
+
+
+def _entry(commit: pygit2.Commit, path: str) -> tuple[pygit2.Oid, FileMode] | None:
+    """Return what stands in a commit's tree for a file or a folder."""
+    try:
+        found = commit.tree / path
+    except (KeyError, ValueError):
+        return None
+    return found.id, found.filemode
+
+
 def itself_and_above(name: str) -> Iterator[str]:
     """Yield a name and the folders above it."""
     path = PurePosixPath(name)

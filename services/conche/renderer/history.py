@@ -15,7 +15,7 @@ from pygit2.enums import FileMode, FileStatus, RepositoryState, SortMode
 
 from .commits import Commit, diff_of, told, trailers_in
 from .configfiles import is_config_file
-from .gittrees import blob_of, files_of, id_of, itself_and_above
+from .gittrees import blob_of, files_of, has_changed, id_of, itself_and_above
 from .gitwords import HistoryError, in_words, listed, message_of, signature_of
 from .nodes import FILE as NODES_FILE
 
@@ -26,6 +26,9 @@ CONCHE: Final = "conche"
 """Committer of everything."""
 
 BRANCH: Final = "main"
+
+LOOKED_THROUGH: Final = 10_000
+"""Commits that are looked through for something; a guess: years of changes."""
 
 _UNCHANGED: Final = FileStatus.CURRENT | FileStatus.IGNORED
 
@@ -97,7 +100,7 @@ class History:
             return self._commit(sorted(paths), author=author, message=message_of(subject, reason, trailers))
 
     def log(self, *, path: str | None = None) -> Iterator[Commit]:
-        """Yield commits, the newest first; with a path those that changed it, or anything below it.
+        """Yield the last commits, the newest first; with a path those that changed it, or anything below it.
 
         Raises
         ------
@@ -105,10 +108,10 @@ class History:
             It can't be read.
         """
         with in_words(self._root):
-            for commit in self._walk():
-                found = told(commit)
-                if path is None or any(PurePosixPath(p).is_relative_to(path) for p in found.paths):
-                    yield found
+            wanted = str(PurePosixPath(path or ""))
+            for commit in islice(self._walk(), LOOKED_THROUGH):
+                if has_changed(commit, wanted):
+                    yield told(commit)
 
     def find(self, revision: str) -> Commit:
         """Return the commit of a git revision, such as the first digits of its name, or ``HEAD~2``.
@@ -122,8 +125,8 @@ class History:
             repository = self._open()
             return told(_resolved(repository, revision))
 
-    def known_commands(self, *, at_most: int) -> dict[str, tuple[str, str]]:
-        """Return by id the commit of each command among the last commits, and what it was: ``cx/all/base_config``.
+    def known_commands(self) -> dict[str, tuple[str, dict[str, str]]]:
+        """Return by id the commit of each command among the last commits, and its trailers.
 
         Raises
         ------
@@ -131,20 +134,10 @@ class History:
             It can't be read.
         """
         return {
-            trailers["Command-Id"]: (commit, trailers.get("Command", ""))
-            for commit, trailers in self._trailers(at_most)
+            trailers["Command-Id"]: (commit, trailers)
+            for commit, trailers in self._trailers(LOOKED_THROUGH)
             if "Command-Id" in trailers
         }
-
-    def has_change(self, tag: str, *, at_most: int) -> bool:
-        """Return whether a change stands among the last commits.
-
-        Raises
-        ------
-        HistoryError
-            It can't be read.
-        """
-        return any(trailers.get("Change") == tag for _, trailers in self._trailers(at_most))
 
     def _trailers(self, at_most: int) -> list[tuple[str, dict[str, str]]]:
         """Return the last commits of ours and their trailers, the oldest first."""

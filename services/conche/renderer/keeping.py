@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from .chronicle import Chronicle
@@ -23,9 +24,14 @@ class HistoryKeeper:
         The repository.
     chronicle
         Told of what was edited.
+    is_half_done
+        Returns whether a change of ours is half done: its files are nobody's edits.
     """
 
-    def __init__(self, history: History, chronicle: Chronicle) -> None:
+    def __init__(
+        self, history: History, chronicle: Chronicle, *, is_half_done: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._is_half_done = is_half_done
         self.edited = asyncio.Event()
         """To be set when a file has changed."""
         self.using = asyncio.Lock()
@@ -45,6 +51,8 @@ class HistoryKeeper:
                 await asyncio.sleep(QUIET_S)
 
     async def _take_edits(self) -> None:
+        if await asyncio.to_thread(self._is_half_done):
+            return
         try:
             await self.take_edits()
             self._trouble = ""

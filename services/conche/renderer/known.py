@@ -1,14 +1,10 @@
 """Which commands were carried out: their ids stand in the history, so that it is known across restarts."""
 
 from dataclasses import dataclass
-from typing import Final
 
-from conche.commands import Command, CommandRefused, Envelope
+from conche.commands import Command, Envelope, check_same
 
 from .history import History
-
-LOOKED_THROUGH: Final = 10_000
-"""Commits that are looked through for ids; a guess: years of changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +17,13 @@ class Carried:
         What it made.
     what
         Its target and action: ``cx/all/updatable_config``; empty where that is not known.
+    digest
+        Of its arguments; empty where that is not known.
     """
 
     commit: str
     what: str
+    digest: str
 
 
 class KnownCommands:
@@ -57,10 +56,8 @@ class KnownCommands:
         """
         self.read()
         found = self._known.get(id_of(command.envelope)) if command.envelope.id is not None else None
-        if found is not None and found.what not in ("", what_of(command.envelope)):
-            raise CommandRefused(
-                f"the id {command.envelope.id!r} is that of {found.what}: give each command an id of its own"
-            )
+        if found is not None:
+            check_same(command.envelope, what=found.what, digest=found.digest)
         return found
 
     def read(self) -> None:
@@ -75,21 +72,29 @@ class KnownCommands:
             return
         identity = self._history.identity()
         if identity is None or identity != self._read_of:
-            commands = self._history.known_commands(at_most=LOOKED_THROUGH)
-            self._known = {name: Carried(commit, what) for name, (commit, what) in commands.items()}
+            commands = self._history.known_commands()
+            self._known = {
+                name: Carried(commit, trailers.get("Command", ""), trailers.get("Arguments", ""))
+                for name, (commit, trailers) in commands.items()
+            }
             self._read_of = self._history.identity()
 
     def note(self, command: Command, commit: str) -> None:
         """Take that a command was carried out."""
-        if command.envelope.id is not None:
-            self._known[id_of(command.envelope)] = Carried(commit, what_of(command.envelope))
+        envelope = command.envelope
+        if envelope.id is not None:
+            self._known[id_of(envelope)] = Carried(commit, envelope.what, envelope.digest)
+
+
+def trailers_of(command: Command) -> dict[str, str]:
+    """Return what stands in a commit of a command, so that it is known by it."""
+    envelope = command.envelope
+    found = {"command": envelope.what}
+    if envelope.id is not None:
+        found |= {"command_id": id_of(envelope), "arguments": envelope.digest}
+    return found if command.via is None else {**found, "via": command.via}
 
 
 def id_of(envelope: Envelope) -> str:
     """Return by what a command is known in the history."""
     return f"{envelope.user}/{envelope.id or ''}"
-
-
-def what_of(envelope: Envelope) -> str:
-    """Return target and action of a command."""
-    return f"{envelope.group}/{envelope.node}/{envelope.action}"

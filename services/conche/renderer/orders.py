@@ -1,6 +1,8 @@
 """Commands that are the renderer's: taken, put in line, carried out one at a time, and each answered once."""
 
+import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +13,16 @@ from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder
 
 from conche.bus import Incoming
-from conche.commands import Answers, Command, CommandRefused, Envelope, Sender, envelope_of, read_command
+from conche.commands import (
+    ANSWER_WITHIN_S,
+    Answers,
+    Command,
+    CommandRefused,
+    Envelope,
+    Sender,
+    envelope_of,
+    read_command,
+)
 from conche.contract import (
     ALL,
     COMMAND,
@@ -47,7 +58,7 @@ LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Nothing has expired by then."""
 
 MAX_WAITING: Final = 1_000
-"""Commands that wait for their turn, or for their outcome; a guess."""
+"""Commands that wait for their turn, for their outcome, or until it is known which nodes there are; a guess."""
 
 Groups = Mapping[str, Mapping[str, RegisteredNode]]
 
@@ -56,7 +67,9 @@ OWN_ACTIONS: Final = SERVICE_ACTIONS[Service.RENDERER]
 QUESTIONS: Final = (Log, Show, ReadFiles, Plan)
 """Commands that change nothing: a screen may ask every few seconds, so they are neither told of nor remembered."""
 
-QUESTION_NAMES: Final = ("log", "show", "read_files", "plan")
+QUESTION_NAMES: Final = frozenset(
+    name for name, model in {**CONFIG_ACTIONS, **OWN_ACTIONS}.items() if issubclass(model, QUESTIONS)
+)
 
 ON_NODES: Final = (EditAction.BASE_CONFIG, EditAction.UPDATABLE_CONFIG, EditAction.SET_NODES)
 """Changes that are addressed to nodes; the others to the renderer."""
@@ -113,7 +126,10 @@ class Orders:
         self._nodes = nodes
         self._wake = wake
         self._line: deque[Command] = deque()
-        self._open = 0
+        self._open: dict[int, float] = {}
+        """When each command was taken that is not answered yet, by its identity [s]."""
+        self._early: list[Incoming] = []
+        """Commands that came before it was known which nodes there are."""
 
     def __bool__(self) -> bool:
         return bool(self._line)
@@ -129,7 +145,8 @@ class Orders:
         envelope = envelope_of(message, root=self._root)
         groups = self._groups()
         if groups is None:
-            return  # its sender repeats it, and by then it is known which groups there are
+            self._hold(message)
+            return
         try:
             if envelope.group == NO_NAME:
                 self._on_own(message, envelope)
@@ -144,6 +161,28 @@ class Orders:
         except CommandRefused as refused:
             self._refuse(envelope, str(refused))
 
+    def begin(self) -> None:
+        """Take the commands that came before it was known which nodes there are."""
+        if self._groups() is None:
+            return
+        early, self._early = self._early, []
+        for message in early:
+            self.on_command(message)
+
+    def _hold(self, message: Incoming) -> None:
+        if len(self._early) >= MAX_WAITING:
+            self.on_busy(message)
+            return
+        self._early.append(message)
+        asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, self._give_up, message)
+
+    def _give_up(self, message: Incoming) -> None:
+        """Refuse a command that was held for so long: it must not come as a surprise later."""
+        if message in self._early:
+            self._early.remove(message)
+            envelope = envelope_of(message, root=self._root)
+            self._refuse(envelope, "the renderer does not know yet which nodes there are; try again")
+
     def _on_own(self, message: Incoming, envelope: Envelope) -> None:
         if envelope.node == Service.RENDERER:
             self._take(message, envelope, OWN_ACTIONS)
@@ -154,7 +193,7 @@ class Orders:
             raise CommandRefused(why)
 
     def _take(self, message: Incoming, envelope: Envelope, actions: Mapping[str, type]) -> None:
-        if self._open >= MAX_WAITING:
+        if len(self._open) >= MAX_WAITING:
             raise CommandRefused("busy: too many commands; try again")
         question = issubclass(actions.get(envelope.action, Edit), QUESTIONS)
         if not question and self.answers.is_repeated(envelope):
@@ -170,7 +209,7 @@ class Orders:
         if not question:
             self._chronicle.taken(command)
         logger.info("%s: %s of %s/%s", command.by, envelope.action, envelope.group, envelope.node)
-        self._open += 1
+        self._open[id(command)] = time.monotonic()
         self._line.append(command)
         self._wake()
 
@@ -188,12 +227,12 @@ class Orders:
             raise CommandRefused(f"there is no node {envelope.node!r} in {envelope.group}; {there}")
         return found
 
-    def _refuse(self, envelope: Envelope, why: str) -> None:
+    def _refuse(self, envelope: Envelope, why: str, *, took_s: float | None = None) -> None:
         self.answers.refuse(envelope, group=envelope.group, why=why)
         if envelope.action in QUESTION_NAMES:
             return
         refused = Reply(id=envelope.id, action=envelope.action, group=envelope.group, ok=False, error=why)
-        self._chronicle.answered(envelope, refused)
+        self._chronicle.answered(envelope, refused, took_s=took_s)
 
     def _name_groups(self, envelope: Envelope, groups: Groups) -> None:
         """Tell who will answer a command to the nodes of all groups."""
@@ -228,20 +267,23 @@ class Orders:
                     await before()
             reply = await carrier.carry_out(command, targets)
         except (CommandRefused, EditRefused, ChangeFailed, HistoryError) as refused:
-            self._open -= 1
-            self._refuse(command.envelope, str(refused))
+            self._refuse(command.envelope, str(refused), took_s=self._close(command))
             return
         if reply is not None:
             self.answer(command, reply)
 
     def answer(self, command: Command, reply: Reply) -> None:
         """Send the final reply to a command."""
-        self._open -= 1
+        took_s = self._close(command)
         if isinstance(command.arguments, QUESTIONS):
             self.answers.tell(command.envelope, reply)
             return
         self.answers.answer(command.envelope, reply)
-        self._chronicle.answered(command.envelope, reply)
+        self._chronicle.answered(command.envelope, reply, took_s=took_s)
+
+    def _close(self, command: Command) -> float:
+        """Take that a command is answered; return how long it was open [s]."""
+        return time.monotonic() - self._open.pop(id(command))
 
 
 def action_of(command: Command) -> EditAction | None:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from conche.commands import ANSWER_WITHIN_S
 from conche.contract import NodeState, NodeStatus, Observed, Outcome, Result
-
-ANSWER_WITHIN_S: Final = 60.0
-"""A command is answered after this, whatever has become of it [s]."""
 
 
 def outcome_of(status: NodeStatus, revision: str) -> Result | None:

@@ -52,6 +52,7 @@ def plan(
         Whom a change of nodes or addresses sends into maintenance.
     """
     now = {node.key: node for node in work.nodes()}
+    refused = _refused_in_group(trial, sightings)
     nodes: dict[str, PlannedNode] = {}
     for key in sorted({*changed_by(trial, work), *trial.targets}):
         if key not in now:
@@ -62,6 +63,8 @@ def plan(
                 trial.after[key],
                 status=sightings.statuses.get(key),
                 observed=sightings.observed.get(key),
+                forced=trial.edit.endpoint if trial.edit.force and key in trial.targets else None,
+                refused=refused.get(key),
             )
     nodes |= {key: PlannedNode(change=Change.LEAVE) for key in now.keys() - trial.nodes.keys()}
     planned = Planned(
@@ -85,7 +88,13 @@ def _joining(rendered: Rendered) -> PlannedNode:
 
 
 def plan_node(
-    before: Rendered, after: Rendered, *, status: NodeStatus | None, observed: Observed | None
+    before: Rendered,
+    after: Rendered,
+    *,
+    status: NodeStatus | None,
+    observed: Observed | None,
+    forced: str | None = None,
+    refused: str | None = None,
 ) -> PlannedNode:
     """Return what giving a node another config would do to it.
 
@@ -95,6 +104,10 @@ def plan_node(
         What it should run now, and would have to.
     status, observed
         What is known of it; None where nothing is.
+    forced
+        A block whose values are to be tried although they were refused.
+    refused
+        Who in its group has refused the values, in words.
     """
     wanted = after.fingerprint
     if wanted is None or after.config is None:
@@ -102,7 +115,7 @@ def plan_node(
     planned = PlannedNode(
         change=Change.RESTART, revision=wanted.revision, paths=_paths(before, after), waits=_waits(status)
     )
-    if (refusal := _refusal(after, status)) is not None:
+    if (refusal := _refusal(after, status, forced) or refused) is not None:
         return replace(planned, change=Change.REJECTED, error=refusal)
     if status is not None and status.started is False:
         return replace(planned, change=Change.NONE)
@@ -126,7 +139,7 @@ def _live(before: Rendered, observed: Observed | None) -> tuple[str, Mapping[str
     return None if found is None else (found.base, found.updatable)
 
 
-def _refusal(after: Rendered, status: NodeStatus | None) -> str | None:
+def _refusal(after: Rendered, status: NodeStatus | None, forced: str | None) -> str | None:
     """Return in which words its kotekan has refused this before, or None."""
     wanted = after.fingerprint
     if status is None or wanted is None:
@@ -135,12 +148,24 @@ def _refusal(after: Rendered, status: NodeStatus | None) -> str | None:
         if rejection.endpoint is None and rejection.revision == wanted.revision:
             return f"its kotekan rejected this config: {rejection.error}"
         if (
-            rejection.endpoint is not None
-            and wanted.updatable.get(rejection.endpoint) == rejection.values
+            rejection.endpoint not in (None, forced)
+            and wanted.updatable.get(rejection.endpoint or "") == rejection.values
             and status.live != wanted.revision
         ):
             return f"its kotekan refused these values of {rejection.endpoint}: {rejection.error}"
     return None
+
+
+def _refused_in_group(trial: Trial, sightings: Sightings) -> dict[str, str]:
+    """Return for each target in which words somebody of its group has refused the values that it would be given."""
+    if trial.edit.endpoint is None or trial.edit.force:
+        return {}
+    by_group: dict[str, str] = {}
+    for key, words in sorted(refusals(trial, sightings).items()):
+        by_group.setdefault(
+            key.partition("/")[0], f"{key} refused these values of {trial.edit.endpoint}: {words}"
+        )
+    return {node.key: by_group[node.group] for node in trial.edit.targets if node.group in by_group}
 
 
 def refusals(trial: Trial, sightings: Sightings) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from msgspec.json import decode
 
@@ -12,16 +12,13 @@ from conche.kotekan.revision import revision
 
 from .edits import Edit, written
 from .forcing import Forced
-from .history import History
+from .history import LOOKED_THROUGH, History
 from .merge import MergeInvalid, merge, parse_stored
 from .nodes import Node
 from .outcomes import Sightings
 from .problems import ProblemError, some_of
 from .render import Rendering, stored_file
 from .worklist import Worklist
-
-MAX_COMMITS: Final = 10_000
-"""Commits that are looked through for values from before; a guess: years of changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +129,7 @@ class Restorer:
         concerned = [node for node in self._work.nodes() if self.concerns(refusal, node.key)]
         nodes = [node for node in concerned if found.take(node)]
         files = found.files(history)
-        nodes = [node for node in nodes if stored_file(node) in files]
+        nodes = [node for node in nodes if rendering.files.real_name(stored_file(node)) in files]
         if not files:
             return None
         named = some_of(node.key for node in nodes)
@@ -160,8 +157,9 @@ class _Earlier:
 
     def take(self, node: Node) -> bool:
         """Take a node; return whether it has stored values for the block."""
-        file, endpoint = stored_file(node), self._refusal.endpoint
+        endpoint = self._refusal.endpoint
         try:
+            file = self._rendering.files.real_name(stored_file(node))
             stored = self._rendering.stored(node)
             base = self._rendering.base(node)
         except ProblemError:
@@ -182,7 +180,7 @@ class _Earlier:
         HistoryError
             It can't be read.
         """
-        found = history.earlier(self._stored, fits=self._fits, at_most=MAX_COMMITS)
+        found = history.earlier(self._stored, fits=self._fits, at_most=LOOKED_THROUGH)
         for file in self._stored:
             if file not in found and self._fits(file, None):
                 found[file] = None  # the base config's own values

@@ -94,8 +94,10 @@ class RendererService:
 
     async def _keep_published(self) -> None:
         await self._bus.picture_complete()
+        await self._until_whole()
         await self._commands.begin()
         await self._take_nodes()
+        self._commands.nodes_known()
         while True:
             if self._work and not self._nothing_there:
                 await self._render_some()
@@ -107,8 +109,16 @@ class RendererService:
                 self._hinted.clear()
                 await self._look()
 
+    async def _until_whole(self) -> None:
+        """Wait until what was left half done is taken back: nobody may run half a change."""
+        while not await self._commands.is_whole():
+            await self._hinted.wait()
+            self._hinted.clear()
+
     async def _look(self) -> None:
         """See which files have changed, and whom that concerns."""
+        if not await self._commands.is_whole():
+            return
         ripe_s = RIPE_S if self._unripe_looks < MAX_UNRIPE_LOOKS else 0.0
         await self._take(await asyncio.to_thread(self._rendering.files.refresh, ripe_s=ripe_s))
 
@@ -116,19 +126,23 @@ class RendererService:
         self._unripe_looks = self._unripe_looks + 1 if changes.unripe else 0
         if changes.unripe:
             asyncio.get_running_loop().call_later(RIPE_S, self._hinted.set)
-        if changes.names:
+        await self._take_in(changes.names)
+
+    async def _take_in(self, names: frozenset[str]) -> None:
+        if names:
             self._commands.files_changed()
-        self._work.files_changed(changes.names)
-        if NODES_FILE in changes.names:
+        self._work.files_changed(names)
+        if NODES_FILE in names:
             await self._take_nodes()
 
     async def _publish_trial(self, trial: Trial) -> None:
-        """Publish what a change gives that was just written, which was rendered before it was."""
-        changes = await asyncio.to_thread(self._rendering.files.refresh)
-        await self._take(changes)
-        if changes.names <= trial.files.keys():  # nobody else has changed anything
-            known = {node.key for node in self._work.nodes()}
-            await self._publish_rendered([one for key, one in trial.after.items() if key in known])
+        """Publish what a change gives that was just written, which was rendered before it was.
+
+        What somebody else has written meanwhile may be half written: it is left to the next look.
+        """
+        await self._take_in(await asyncio.to_thread(self._rendering.files.take_over, trial.files))
+        known = {node.key for node in self._work.nodes()}
+        await self._publish_rendered([one for key, one in trial.after.items() if key in known])
 
     async def _take_nodes(self) -> None:
         """Publish the registry; where nodes.yaml can't be understood, nodes and configs stay as they are."""

@@ -129,7 +129,7 @@ def _write_new(step: Step, data: bytes) -> None:
 
 
 def put_in_place(steps: Iterable[Step]) -> None:
-    """Rename each new content into place, unless that was done.
+    """Rename each new content into place.
 
     Raises
     ------
@@ -138,18 +138,28 @@ def put_in_place(steps: Iterable[Step]) -> None:
     OSError
         As the file system gives it.
     """
-    folders = set()
+    steps = list(steps)
     for step in steps:
-        found = step.found()
-        if found != step.before:
+        if step.found() != step.before:
             raise FileMoved(step.name)
         if step.after is not None:
             os.replace(step.new, step.target)
         else:
             step.target.unlink(missing_ok=True)
-        folders.add(step.target.parent)
-    for folder in folders:
-        sync_directory(folder)
+    sync_folders(steps)
+
+
+def sync_folders(steps: Iterable[Step]) -> None:
+    """Make what was renamed and removed durable.
+
+    Raises
+    ------
+    OSError
+        As the file system gives it.
+    """
+    for folder in {step.target.parent for step in steps}:
+        if folder.is_dir():  # somebody may have removed it meanwhile
+            sync_directory(folder)
 
 
 def take_back(step: Step) -> None:

@@ -3,35 +3,21 @@
 A template can't call into Python, and the same files always give the same text: what is random is not offered.
 """
 
-import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound, TemplateSyntaxError, nodes
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2 import BaseLoader, Environment, TemplateNotFound, TemplateSyntaxError
 from jinja2.exceptions import TemplateError, UndefinedError
-from jinja2.runtime import Context
-from jinja2.sandbox import SandboxedEnvironment
 
+from .bounds import MAX_TEXT, TooMuch, printed_size
 from .files import Files, check_inside
 from .problems import Problem, ProblemError
+from .sandbox import Sandbox
 from .variables import FILE as VARIABLES_FILE
 
-MAX_STEPS: Final = 500_000
-"""Loop passes and calls in one rendering; a guess, ten times what the largest known template needs."""
-
-MAX_TEXT: Final = 8 * 1024 * 1024
-"""Characters that one template may make; a guess, far above any real one."""
-
-MAX_NUMBER_BITS: Final = 10_000
-"""Size of an integer that a template may compute [bits]; a guess."""
-
-CACHED_TEMPLATES: Final = 2_000
-"""Compiled templates that are kept; a guess."""
-
-_WIDTH: Final = re.compile(r"%[^a-zA-Z%]*\d{6}|%[^a-zA-Z%]*\*")
-"""A format that makes a text of a million characters, or of as many as it is told."""
+MAX_WORDS: Final = 1_000
+"""Characters of an error."""
 
 _MARK: Final = "config:"
 """Begins the file names in the tracebacks of templates."""
@@ -41,10 +27,6 @@ _FAULTS: Final = (
     SyntaxError, TypeError, ValueError,
 )  # fmt: skip
 """What a template can raise: its expressions run Python's own operators and methods."""
-
-
-class TooMuch(RuntimeError):
-    """A template does more than any template of a config should."""
 
 
 class Refused(RuntimeError):
@@ -64,7 +46,7 @@ class Templates:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._environment = _Sandbox(loader=_Loader(files))
+        self._environment = Sandbox(loader=_Loader(files))
 
     def render(self, name: str, variables: Mapping[str, Any]) -> str:
         """Return the text that a file of the config directory gives.
@@ -95,7 +77,7 @@ class Templates:
             raise ProblemError(_fault(error, name)) from None
 
     def _pieces(self, name: str, variables: Mapping[str, Any]) -> Iterator[str]:
-        self._environment.steps = 0
+        self._environment.begin()
         length = 0
         for piece in self._environment.get_template(name).generate(variables):
             length += len(piece)
@@ -120,73 +102,6 @@ class _Loader(BaseLoader):
         return text, _MARK + template, lambda: self._files.text(template) == text
 
 
-class _CountingGenerator(CodeGenerator):
-    """Makes each pass of a loop a call, which the sandbox counts."""
-
-    def visit_For(self, node: nodes.For, frame: Frame) -> None:
-        step = nodes.Call(nodes.EnvironmentAttribute("step"), [], [], None, None)
-        node.body.insert(0, nodes.ExprStmt(step, lineno=node.lineno))
-        super().visit_For(node, frame)
-
-
-class _Sandbox(SandboxedEnvironment):
-    """Jinja2's sandbox with a bound on what one rendering may do."""
-
-    code_generator_class = _CountingGenerator
-    intercepted_binops = frozenset(("*", "**", "%"))
-
-    def __init__(self, *, loader: BaseLoader) -> None:
-        super().__init__(loader=loader, undefined=StrictUndefined, cache_size=CACHED_TEMPLATES)
-        self.steps = 0
-        del self.globals["lipsum"], self.filters["random"]
-
-    def step(self) -> None:
-        """Do nothing: `call` counts."""
-
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        __self.steps += 1
-        if __self.steps > MAX_STEPS:
-            raise TooMuch(f"makes more than {MAX_STEPS} loop passes and calls; does it ever end?")
-        return super().call(__context, __obj, *args, **kwargs)
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        _BOUNDS[operator](left, right)
-        return super().call_binop(context, operator, left, right)
-
-
-def _bound_format(left: Any, _right: Any) -> None:
-    if isinstance(left, str) and _WIDTH.search(left):
-        raise TooMuch("formats to more than 99,999 characters")
-
-
-def _bound_product(left: Any, right: Any) -> None:
-    if isinstance(left, int) and isinstance(right, int):
-        _bound_bits(left.bit_length() + right.bit_length())
-    elif _repeated(left, right) > MAX_TEXT or _repeated(right, left) > MAX_TEXT:
-        raise TooMuch(f"repeats something to more than {MAX_TEXT} items")
-
-
-def _bound_power(left: Any, right: Any) -> None:
-    if isinstance(left, int) and isinstance(right, int):
-        _bound_bits(left.bit_length() * right)
-
-
-def _bound_bits(bits: int) -> None:
-    if bits > MAX_NUMBER_BITS:
-        raise TooMuch(f"computes an integer of more than {MAX_NUMBER_BITS} bits")
-
-
-_BOUNDS: Final[dict[str, Callable[[Any, Any], None]]] = {
-    "*": _bound_product,
-    "**": _bound_power,
-    "%": _bound_format,
-}
-
-
-def _repeated(items: Any, times: Any) -> int:
-    return len(items) * times if isinstance(items, str | list | tuple) and isinstance(times, int) else 0
-
-
 def _not_found(error: TemplateNotFound, name: str) -> Problem:
     missing = ", ".join(repr(template) for template in error.templates) or repr(error.name)
     file, line = _where(error, name)
@@ -198,7 +113,8 @@ def _fault(error: Exception, name: str) -> Problem:
     file, line = _where(error, name)
     if isinstance(error, RecursionError):
         return Problem(file, "template includes or calls itself, or is nested, without end", line=line)
-    words = " ".join(str(error).split()) or type(error).__name__
+    said = str(error) if printed_size(*error.args) <= MAX_TEXT else ""  # a KeyError prints the key
+    words = " ".join(said[:MAX_WORDS].split()) or type(error).__name__
     if isinstance(error, UndefinedError) and words.endswith("is undefined"):
         words += f"; define it in {VARIABLES_FILE} or in the node's vars"
     return Problem(file, f"template: {words}", line=line)

@@ -1,6 +1,6 @@
 """What a change of the config directory would give: everything that it concerns is rendered before it is written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from .batch import render_all
@@ -9,6 +9,7 @@ from .nodes import FILE as NODES_FILE
 from .nodes import Node, read_nodes
 from .problems import some_of
 from .render import Rendered, Rendering
+from .sandbox import is_too_slow
 from .worklist import Worklist
 
 
@@ -48,16 +49,31 @@ def try_out(edit: Edit, *, rendering: Rendering, work: Worklist) -> Trial:
     Raises
     ------
     EditRefused
-        ``nodes.yaml`` could not be understood any more.
+        ``nodes.yaml`` could not be understood any more, or a template takes too long.
     """
     before = contents(edit.files, rendering=rendering)
     files = {name: data for name, data in edit.files.items() if before[name] != data}
     overlaid = rendering.overlaid(files)
     nodes = {node.key: node for node in _nodes(overlaid, work, rewritten=NODES_FILE in files)}
-    concerned = {node.key: node for node in work.concerned(nodes.values(), files.keys())}
+    touched = rendering.files.names_of(files)
+    concerned = {node.key: node for node in work.concerned(nodes.values(), touched)}
     concerned |= {node.key: node for node in edit.targets}
-    rendered = render_all(overlaid, list(concerned.values()))
+    rendered = render_all(overlaid, list(concerned.values()), give_up=_is_now_too_slow(edit, work))
+    if rendered and is_too_slow(rendered[-1].error) and len(rendered) < len(concerned):
+        one = rendered[-1]
+        raise EditRefused(f"no config for {one.node.key}: {one.error}; nothing was changed")
     return Trial(edit, files, before, nodes, {one.node.key: one for one in rendered})
+
+
+def _is_now_too_slow(edit: Edit, work: Worklist) -> Callable[[Rendered], bool]:
+    """Return what tells nodes whose templates would take too long: many of them would hold up everything."""
+    targets = {node.key for node in edit.targets}
+
+    def tell(one: Rendered) -> bool:
+        key = one.node.key
+        return is_too_slow(one.error) and (key in targets or not _was_broken(key, work))
+
+    return tell
 
 
 def _nodes(overlaid: Rendering, work: Worklist, *, rewritten: bool) -> Iterable[Node]:
@@ -82,9 +98,10 @@ def check(trial: Trial, work: Worklist) -> None:
         error = trial.after[broken[0]].error
         raise EditRefused(f"no config for {some_of(broken)}: {error}; nothing was changed")
     if not trial.edit.shared and (others := _others(trial, work)):
+        send = "" if trial.edit.endpoint is not None else "send it with shared: true, or "
         raise EditRefused(
-            f"{some_of(trial.files)} would change {some_of(others)} too, which use it: send it with "
-            "shared: true, or give the node a file of its own"
+            f"{some_of(trial.files)} would change {some_of(others)} too, which use it: {send}give the node a "
+            "file of its own"
         )
 
 

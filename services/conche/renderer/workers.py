@@ -41,7 +41,7 @@ class Workers:
 
     def absence_of(self, service: str) -> str | None:
         """Return in words that a service is away, or None where it is there, or may be soon."""
-        return None if self._is_there(service) else f"{service} is away: is 'conche {service}' running?"
+        return None if self._is_there(service) else f"{service} is away: does it run? its log says why not"
 
     def _is_there(self, name: str) -> bool:
         away_s = self._clock() - self._away_since.get(name, self._began)

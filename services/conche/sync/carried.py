@@ -43,7 +43,7 @@ class Carried:
         """
         found = self._known.get((envelope.user, envelope.id or ""))
         if found is not None:
-            check_same(envelope, (found.action, found.group, found.node))
+            check_same(envelope, what=f"{found.group}/{found.node}/{found.action}", digest=found.digest)
         return found
 
     def note(self, command: Command) -> None:
@@ -59,6 +59,7 @@ class Carried:
             node=envelope.node,
             by=command.by,
             value=_value(command),
+            digest=envelope.digest,
         )
         self._keep(one)
 

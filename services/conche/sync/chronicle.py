@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,26 +19,15 @@ from conche.contract import (
     NO_NAME,
     Event,
     EventKind,
-    Message,
     NodeState,
     NodeStatus,
     Outcome,
-    Payload,
     Reply,
     Service,
     SetMaintenance,
     SetStarted,
 )
-from conche.happenings import carried, cut, farewell, happenings
-
-PayloadT = TypeVar("PayloadT", bound=Payload)
-
-
-class Teller(Protocol):
-    """What is needed of the bus."""
-
-    def tell(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> bool:
-        """Publish an event; return whether there was a connection."""
+from conche.happenings import Teller, carried, cut, farewell, happenings
 
 
 @dataclass

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from conche.commands import Command
+from conche.commands import ANSWER_WITHIN_S, Command
 from conche.contract import (
     Inspect,
     Maintenance,
@@ -27,9 +27,6 @@ from .past import Past
 from .questions import ask
 from .records import Recorder, RecordsLost
 from .switches import Switches
-
-ANSWER_WITHIN_S: Final = 60.0
-"""A command is answered after this, whatever has become of it [s]."""
 
 IN_FLIGHT_PATIENCE_S: Final = 5.0
 """How long the reply to set_maintenance waits for a request in flight before it names it [s]."""

@@ -74,6 +74,8 @@ class CarriedOut(Struct, frozen=True, kw_only=True, array_like=True):
     by: str = ""
     value: bool | None = None
     """To what a switch was set."""
+    digest: str = ""
+    """Of its arguments; empty where an earlier conche kept it."""
 
 
 class GroupRecord(Struct, frozen=True, kw_only=True):

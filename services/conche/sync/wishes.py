@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 from conche.bus import Bus, Incoming
-from conche.commands import Answers, Command, CommandRefused, Envelope, envelope_of, read_command
+from conche.commands import (
+    ANSWER_WITHIN_S,
+    Answers,
+    Command,
+    CommandRefused,
+    Envelope,
+    envelope_of,
+    read_command,
+)
 from conche.contract import (
     ALL,
     COMMAND,
@@ -19,7 +27,7 @@ from conche.contract import (
 )
 
 from .carried import command_of
-from .deeds import ANSWER_WITHIN_S, Deeds, Group
+from .deeds import Deeds, Group
 from .node import Node
 from .questions import QUESTIONS, Question
 from .records import CarriedOut, RecordsLost

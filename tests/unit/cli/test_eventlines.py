@@ -120,3 +120,24 @@ def test_targets_choose_as_in_the_journal(targets: list[str], fits: bool) -> Non
 def test_what_concerned_the_whole_group_concerned_each_of_its_nodes() -> None:
     assert happened(node="-").concerns(["cx/cx5"])
     assert not happened(node="-").concerns(["recv/recv1"])
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "target", "fits"),
+    [
+        (("cx", "-"), "command", "cx/cx1", True),
+        (("-", "-"), "command", "cx/cx1", True),
+        (("-", "-"), "reply", "cx", True),
+        (("-", "-"), "config", "recv/recv1", True),
+        (("-", "cx1"), "reply", "cx/cx1", True),
+        (("-", "cx1"), "reply", "cx/cx2", False),
+        (("-", "-"), "service", "cx/cx1", False),
+        (("-", "-"), "eop", "cx", False),
+        (("recv", "-"), "command", "cx/cx1", False),
+    ],
+)
+def test_what_concerned_all_groups_concerned_each_node(
+    where: tuple[str, str], kind: str, target: str, fits: bool
+) -> None:
+    one = happened(group=where[0], node=where[1], kind=EventKind(kind))
+    assert one.concerns([target]) is fits

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 
 from conche.contract import Event, EventKind, Events
 from conche.journal import keeping
+from conche.journal.errors import StoreUnavailable
 from conche.journal.keeping import Keeper
 from conche.journal.notes import Heard
-from conche.journal.queries import query_of
-from conche.journal.store import Store, StoreUnavailable
+from conche.journal.queries import Query, query_of
+from conche.journal.reading import Page, read_page
+from conche.journal.store import Store
 
 ALL = query_of(Events(limit=1000, after=0))
 
@@ -39,7 +42,7 @@ async def keeper(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 async def texts(keeper: Keeper) -> list[str]:
-    return [entry.event.text for entry in await keeper.read(ALL)]
+    return [entry.event.text for entry in (await keeper.read(ALL)).entries]
 
 
 async def limit(keeper: Keeper, *, full: bool) -> None:
@@ -60,7 +63,7 @@ async def test_an_answer_has_all_that_was_noted_before(keeper: Keeper) -> None:
 async def test_what_is_noted_is_stored_without_being_asked_for(keeper: Keeper, store: Store) -> None:
     keeper.note(heard("1"))
     async with asyncio.timeout(5):
-        while not await keeper.call(lambda store: store.read(ALL)):
+        while not await keeper.call(_count):
             await asyncio.sleep(0.02)
 
 
@@ -68,7 +71,7 @@ async def test_what_was_noted_is_stored_at_the_end(store: Store) -> None:
     keeper = Keeper(store)
     keeper.note(heard("last words"))
     await keeper.close()
-    assert [entry.event.text for entry in store.read(ALL)] == ["last words"]
+    assert [entry.event.text for entry in store.read(ALL).entries] == ["last words"]
     store.close()
 
 
@@ -105,6 +108,32 @@ async def test_a_database_that_is_damaged_while_it_is_in_use_is_set_aside_and_no
     keeper.note(heard("after"))
     assert await texts(keeper) == ["after"]
     assert len(list(store.path.parent.glob("journal.db.damaged-*Z"))) == 1
+
+
+async def test_storing_goes_on_while_a_question_is_answered(
+    keeper: Keeper, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(_: Store, query: Query) -> Page:
+        begun.set()
+        assert go_on.wait(5)
+        return read_page(store.path, query)
+
+    monkeypatch.setattr(Store, "read", slow)
+    asked = asyncio.create_task(keeper.read(ALL))
+    assert await asyncio.to_thread(begun.wait, 5)
+    keeper.note(heard("meanwhile"))
+    async with asyncio.timeout(5):
+        while not await keeper.call(_count):
+            await asyncio.sleep(0.02)
+    go_on.set()
+    assert [entry.event.text for entry in (await asked).entries] == ["meanwhile"]
+
+
+def _count(store: Store) -> int:
+    (count,) = store.open().execute("SELECT count(*) FROM entries").fetchone()
+    return int(count)
 
 
 async def test_a_database_that_can_not_be_opened_is_said_and_tried_again(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from msgspec.json import encode
 
 from conche.bus import Incoming
+from conche.commands import CLOCK_TOLERANCE
 from conche.contract import (
     Event,
     EventKind,
@@ -26,6 +27,7 @@ from conche.contract import (
 from conche.journal import service
 from conche.journal.keeping import Keeper
 from conche.journal.queries import Query
+from conche.journal.reading import Page
 from conche.journal.service import JournalService
 from conche.journal.store import Store
 
@@ -279,6 +281,42 @@ async def test_what_the_database_can_t_answer_is_refused_in_words_and_the_next_q
     assert not reply.ok
     assert str(reply.error).startswith("the journal can't answer that: ")
     assert await desk.texts() == ["first"]
+
+
+async def test_a_question_that_expired_while_it_waited_is_told_so_and_not_looked_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Query] = []
+    real = Keeper.read
+
+    async def slow(keeper: Keeper, query: Query) -> Page:
+        read.append(query)
+        await asyncio.sleep(0.05)
+        return await real(keeper, query)
+
+    monkeypatch.setattr(Keeper, "read", slow)
+    await desk.settle()
+    soon = datetime.now(UTC) - CLOCK_TOLERANCE + timedelta(seconds=0.02)
+    desk.journal.on_command(question(Events(id="first")))
+    desk.journal.on_command(question(Events(id="late", expires_at=soon)))
+    await desk.until(lambda: len(desk.broker.replies) == 2)
+    late = next(reply for reply in desk.broker.replies if reply.id == "late")
+    assert str(late.error).startswith("expired")
+    assert len(read) == 1
+
+
+async def test_entries_that_can_t_be_read_are_left_out_and_said(desk: Desk) -> None:
+    await desk.settle()
+    desk.journal.on_event({"service": "sync", **CX1}, event("known"))
+    await desk.texts()
+
+    def spoil(store: Store) -> None:
+        store.open().execute("UPDATE entries SET event = '{}' WHERE kind = 'service'")
+
+    await desk.keeper.call(spoil)
+    reply = await desk.ask()
+    assert [entry.event.text for entry in reply.events] == ["known"]
+    assert reply.warnings == ["entries of a later conche, which can't be read, are left out: 1"]
 
 
 async def test_one_question_too_many_is_told_to_try_again(

@@ -18,9 +18,12 @@ from conche.contract import (
     ServiceBirth,
     ServiceState,
 )
+from conche.journal import reading
+from conche.journal.errors import QueryImpossible, StoreDamaged, StoreUnavailable
 from conche.journal.notes import Born, Found, Heard, Said
 from conche.journal.queries import query_of
-from conche.journal.store import FORMAT, MAX_ANSWER, Store, StoreDamaged, StoreTooNew, StoreUnavailable
+from conche.journal.reading import MAX_ANSWER
+from conche.journal.store import FORMAT, Store, StoreTooNew
 
 AT = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
@@ -54,7 +57,7 @@ def found(*, node: str = "cx1", **fields: Any) -> Found:
 
 
 def texts(store: Store, **wish: Any) -> list[str]:
-    return [entry.event.text for entry in store.read(query_of(Events(**wish)))]
+    return [entry.event.text for entry in store.read(query_of(Events(**wish))).entries]
 
 
 # --- what is stored is there again
@@ -66,7 +69,7 @@ def test_what_was_stored_is_there_after_a_restart_and_numbers_go_on(path: Path) 
     store.close()
     again = opened(path)
     again.write([heard("second")])
-    entries = again.read(query_of(Events()))
+    entries = again.read(query_of(Events())).entries
     assert [(entry.number, entry.event.text) for entry in entries] == [(2, "second"), (1, "first")]
     assert entries[1].event == heard("first", user="alice", reason="why", took_s=1.5, ok=True).event
     assert (entries[1].service, entries[1].group, entries[1].node) == ("sync", "cx", "cx1")
@@ -103,6 +106,8 @@ def full(path: Path):
             heard("4", group="recv", node="recv1"),
             heard("5", group="-", node="-", kind=EventKind.SERVICE),
             heard("6", at=AT + timedelta(hours=1)),
+            heard("7", group="-", node="-", kind=EventKind.CONFIG),
+            heard("8", group="-", node="cx2", kind=EventKind.REPLY),
         ]
     )
     yield store
@@ -112,30 +117,94 @@ def full(path: Path):
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [
-        ({}, "654321"),
-        ({"limit": 2}, "65"),
+        ({}, "87654321"),
+        ({"limit": 2}, "87"),
         ({"before": 3}, "21"),
-        ({"after": 3}, "456"),
+        ({"after": 3}, "45678"),
         ({"after": 3, "limit": 1}, "4"),
-        ({"group": "cx"}, "6321"),
-        ({"group": "cx", "node": "cx2"}, "32"),
-        ({"targets": ["cx/cx2"]}, "32"),
-        ({"targets": ["cx"]}, "6321"),
-        ({"targets": ["cx/"]}, "6321"),
-        ({"targets": ["cx/all"]}, "6321"),
-        ({"targets": ["all"]}, "654321"),
-        ({"targets": ["cx/cx[!1]", "recv/*"]}, "432"),
-        ({"targets": ["r*"]}, "4"),
-        ({"targets": ["cx/nobody"]}, "3"),
-        ({"targets": ["nobody"]}, ""),
-        ({"targets": ["'; DROP TABLE entries; --"]}, ""),
+        ({"group": "cx"}, "876321"),
+        ({"group": "-"}, "875"),
+        ({"group": "cx", "node": "cx2"}, "8732"),
+        ({"group": "cx", "node": "cx1"}, "7631"),
+        ({"targets": ["cx/cx2"]}, "8732"),
+        ({"targets": ["cx/cx1"]}, "7631"),
+        ({"targets": ["cx"]}, "876321"),
+        ({"targets": ["cx/"]}, "876321"),
+        ({"targets": ["cx/all"]}, "876321"),
+        ({"targets": ["all"]}, "87654321"),
+        ({"targets": ["cx/cx[!1]", "recv/*"]}, "87432"),
+        ({"targets": ["cx/cx[!1]"]}, "8732"),
+        ({"targets": ["r*"]}, "874"),
+        ({"targets": ["cx/nobody"]}, "73"),
+        ({"targets": ["nobody"]}, "87"),
+        ({"targets": ["nobody/x"]}, "7"),
+        ({"targets": ["'; DROP TABLE entries; --"]}, "87"),
         ({"kinds": ["push", "service"]}, "52"),
-        ({"since": AT}, "65432"),
+        ({"since": AT}, "8765432"),
         ({"since": AT, "kinds": ["state"], "targets": ["cx"]}, "6"),
     ],
 )
 def test_a_question_is_answered_with_what_fits(full: Store, wish: dict[str, Any], expected: str) -> None:
     assert "".join(texts(full, **wish)) == expected
+
+
+def add_unreadable(store: Store, *, node: str = "cx1") -> None:
+    """Have an entry as a later conche may write it: of a kind that there is not yet."""
+    event = b'{"at":"2030-01-01T00:00:00Z","kind":"eclipse","text":"dark"}'
+    store.open().execute(
+        "INSERT INTO entries (at, service, grp, node, kind, event) VALUES (0, 'sync', 'cx', ?, 'state', ?)",
+        (node, event.decode()),
+    )
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+def test_entries_of_a_later_conche_are_left_out_and_counted_and_others_take_their_place(
+    path: Path, ascending: bool
+) -> None:
+    store = opened(path)
+    store.write([heard("1"), heard("2")])
+    for _ in range(3):
+        add_unreadable(store)
+    store.write([heard("3")])
+    wish = Events(limit=2, after=1) if ascending else Events(limit=2)
+    page = store.read(query_of(wish))
+    assert [entry.event.text for entry in page.entries] == (["2", "3"] if ascending else ["3", "2"])
+    assert page.unreadable == 3
+    assert store.read(query_of(Events(limit=1000))).unreadable == 3
+    store.close()
+
+
+def test_what_a_later_conche_told_does_not_hinder_working_out_what_happened(path: Path) -> None:
+    store = opened(path)
+    store.write([Said("cx", "cx1", status())])
+    add_unreadable(store)
+    (told,) = store.write([found(state="down")])
+    assert told.event.after == "down"
+    store.close()
+
+
+def test_a_birth_of_a_later_conche_is_not_known(path: Path) -> None:
+    store = opened(path)
+    store.open().execute("INSERT INTO births VALUES ('sync/cx', '{\"state\": \"asleep\"}')")
+    assert store.births() == {}
+    store.close()
+
+
+def test_a_question_that_takes_too_long_is_given_up_in_words(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(path)
+    store.write([heard(node=f"cx{number}") for number in range(3000)])
+    monkeypatch.setattr(reading, "READ_WITHIN_S", -1.0)
+    with pytest.raises(QueryImpossible, match="it takes longer than"):
+        store.read(query_of(Events(targets=["cx/*q*"] * 20)))
+    store.close()
+
+
+def test_reading_changes_nothing_and_begins_no_database(path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        Store(path, max_entries=1).read(query_of(Events()))
+    assert not path.exists()
 
 
 def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are() -> None:
@@ -146,10 +215,10 @@ def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are() -> None
 def test_an_answer_is_far_smaller_than_a_packet_and_the_next_question_goes_on(path: Path) -> None:
     store = opened(path)
     store.write([heard("x" * 100_000) for _ in range(30)])
-    first = store.read(query_of(Events(limit=1000)))
+    first = store.read(query_of(Events(limit=1000))).entries
     assert 1 <= len(first) < 30
     assert sum(len(entry.event.text) for entry in first) <= MAX_ANSWER
-    rest = store.read(query_of(Events(limit=1000, before=first[-1].number)))
+    rest = store.read(query_of(Events(limit=1000, before=first[-1].number))).entries
     assert rest[0].number == first[-1].number - 1
     store.close()
 

@@ -7,19 +7,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec.json import encode
+
 from conche.bus import Incoming
 from conche.contract import (
+    Arguments,
     Event,
     Maintenance,
     NodeState,
     NodeStatus,
     Outcome,
     RegisteredNode,
+    Rejection,
     Reply,
 )
 from conche.renderer import changeset, steps
+from conche.renderer.answered import AnsweredIds
 from conche.renderer.carrying import Carrying
-from conche.renderer.changeset import ChangeSet
+from conche.renderer.changeset import ChangeFailed, ChangeSet
 from conche.renderer.chronicle import Chronicle
 from conche.renderer.editor import Editor
 from conche.renderer.forcing import Forced
@@ -34,7 +39,7 @@ from conche.renderer.worklist import Worklist
 from conche.settings import RegistryChange
 
 NAMES = ("cx1", "cx2", "cx3")
-BASE = "depth: {depth}\ngains: {{kotekan_update_endpoint: json, coeff: 1.0}}\n"
+BASE = "depth: {depth}\nd: {{{{ d | default(0) }}}}\ngains: {{kotekan_update_endpoint: json, coeff: 1.0}}\n"
 
 
 class Killed(BaseException):
@@ -51,6 +56,9 @@ class Plane:
         self.events: list[Event] = []
         self.published: dict[str, str] = {}
         self.runs: dict[str, str] = {}
+        self.stopped: set[str] = set()
+        self.held: set[str] = set()
+        self.rejected: dict[str, list[Rejection]] = {}
         self.waiting: asyncio.Task[None] | None = None
         for name in NAMES:
             self.write(f"cx/{name}.yaml", BASE.format(depth=1))
@@ -96,7 +104,7 @@ class Plane:
             nodes=self.work.nodes,
             wake=lambda: None,
             workers=Workers(),
-            is_known=lambda envelope: self.carrying.known.knows(envelope),
+            is_known=lambda envelope: self.carrying.knows(envelope),
             chronicle=Chronicle(self),
         )
         self.editor = Editor(
@@ -111,6 +119,7 @@ class Plane:
             sightings=self.sightings,
             forced=Forced(),
             on_registry_change=RegistryChange.ALL,
+            answered=AnsweredIds(self.root.parent / "run"),
             publish=self.publish,
             answer=self.orders.answer,
             tell=Chronicle(self).changed,
@@ -122,7 +131,12 @@ class Plane:
 
     def look(self) -> None:
         """Render what has changed on disk, as the service does when nothing else is to be done."""
-        self.work.files_changed(self.rendering.files.refresh().names)
+        self.loop.run_until_complete(self.carrying.recover())
+        if self.editor.trouble is not None:
+            return
+        changed = self.rendering.files.refresh().names
+        self.work.files_changed(changed)
+        self.take_nodes(changed)
         self.say([self.rendering.render(node) for node in self.work.stale()])
         self.history.take_edits()
 
@@ -135,29 +149,55 @@ class Plane:
                 self.published[rendered.node.name] = revision
 
     async def publish(self, trial: Trial) -> None:
-        """As the service does: what was tried out, unless somebody else has changed something too."""
-        changes = self.rendering.files.refresh()
-        self.work.files_changed(changes.names)
-        if changes.names <= trial.files.keys():
-            self.say(list(trial.after.values()))
+        """As the service does: what was tried out."""
+        changed = self.rendering.files.take_over(trial.files)
+        self.work.files_changed(changed)
+        self.take_nodes(changed)
+        self.say([one for key, one in trial.after.items() if key in trial.nodes])
+
+    def take_nodes(self, changed: frozenset[str]) -> None:
+        if "nodes.yaml" in changed:
+            self.work.set_nodes(read_nodes(self.rendering.files))
 
     def obey(self) -> None:
         """Have each node run what was published, and say so."""
         for name, revision in self.published.items():
-            self.runs[name] = revision
-            status = NodeStatus(
-                state=NodeState.STARTED,
-                started=True,
-                maintenance=Maintenance(on=False),
-                epoch="e",
-                desired=revision,
-                live=revision,
-            )
-            self.sightings.on_status({"group": "cx", "node": name}, status)
+            if name not in self.stopped | self.held:
+                self.runs[name] = revision
+            self.sightings.on_status({"group": "cx", "node": name}, self.status(name, revision))
         self.pass_time()
+
+    def status(self, name: str, desired: str) -> NodeStatus:
+        stopped = name in self.stopped
+        return NodeStatus(
+            state=NodeState.STOPPED if stopped else NodeState.STARTED,
+            started=not stopped,
+            maintenance=Maintenance(on=name in self.held),
+            epoch="e",
+            desired=desired,
+            live=None if stopped else self.runs.get(name),
+            rejected=self.rejected.get(name, []),
+        )
 
     def pass_time(self) -> None:
         self.loop.run_until_complete(asyncio.sleep(0.005))
+
+    def wish(self, action: str, whom: str, wish: Arguments, *, group: str = "cx") -> Reply:
+        """Have a command carried out; return its one answer."""
+        topic = f"conche/command/ann/{group}/{whom}/{action}"
+        self.replies.clear()
+        self.order(Incoming(topic, encode(wish), retained=False))
+        (reply,) = self.replies
+        return reply
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def end(self) -> None:
+        self.kill()
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
 
     def kill(self) -> None:
         assert self.waiting is not None
@@ -189,6 +229,9 @@ class Plane:
                     assert self.runs[name] == self.wanted(name), reply
 
     async def before(self) -> None:
+        await self.carrying.recover()
+        if self.editor.trouble is not None:
+            raise ChangeFailed(self.editor.trouble)
         self.history.take_edits()
 
 
@@ -223,12 +266,16 @@ def dying_at(point: str) -> Iterator[None]:
     def die(*_: Any, **__: Any) -> None:
         raise Killed
 
+    def die_after_one(*arguments: Any) -> None:
+        steps.stage(*arguments)
+        raise Killed
+
     def die_between(wanted: Any) -> None:
         steps.put_in_place(list(wanted)[:1])
         raise Killed
 
     places: dict[str, tuple[Any, str, Callable[..., None]]] = {
-        "staging": (steps, "_write_new", die),
+        "staging": (changeset, "stage", die_after_one),
         "record": (changeset, "write_atomic", die),
         "before renames": (changeset, "put_in_place", die),
         "between renames": (changeset, "put_in_place", die_between),

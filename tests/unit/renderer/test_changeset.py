@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conche.renderer import changeset, steps
-from conche.renderer.changeset import FILE, ChangeFailed, ChangeSet, Note
+from conche.renderer.changeset import FILE, NOTHING, ChangeFailed, ChangeSet, Note
 
 from .directory import ConfigDirectory
 
@@ -152,14 +152,27 @@ def killed_after(changes: ChangeSet, renamed: int, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 2, 3])
-def test_a_start_after_a_crash_finishes_what_was_begun(
+def test_what_a_crash_left_half_done_can_be_taken_back(
     changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch, renamed: int
 ) -> None:
+    before = files(configs.root)
     killed_after(changes, renamed, monkeypatch)
     after = ChangeSet(configs.root)
     record = after.recover()
     assert record is not None
-    assert (record.names, record.note) == (sorted(NEW), NOTE)
+    assert (record.note, record.is_done) == (NOTE, renamed == 3)
+    assert after.undo() == NOTHING
+    assert files(configs.root) == before
+
+
+def test_what_a_crash_left_done_can_be_made_final(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_after(changes, 3, monkeypatch)
+    after = ChangeSet(configs.root)
+    record = after.recover()
+    assert record is not None
+    assert record.names == sorted(NEW)
     after.finish()
     assert files(configs.root).keys() == {"nodes.yaml", "cx/cx1.yaml", ".updatable/cx/cx1.json"}
     assert (configs.root / "cx/cx1.yaml").read_text() == "x: 2\n"
@@ -210,21 +223,36 @@ def test_what_somebody_writes_between_the_renames_is_not_written_over(
     }
 
 
-def test_a_disk_that_refuses_to_take_it_back_ends_nothing_and_the_next_start_does_it(
-    changes: ChangeSet,
-    configs: ConfigDirectory,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+def test_a_disk_that_refuses_to_take_it_back_is_told_and_nothing_else_is_changed_until_it_does(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files(configs.root)
-    changes.apply(NEW, NOTE, before=BEFORE)
     with monkeypatch.context() as patch:
+        patch.setattr(changeset, "put_in_place", Fails(steps.put_in_place, 0))
         patch.setattr(changeset, "take_back", Fails(steps.take_back, 1))
-        changes.undo()
-    assert "tried again at the next start" in caplog.text
-    after = ChangeSet(configs.root)
-    assert after.recover() is not None
-    after.undo()
+        with pytest.raises(ChangeFailed, match=r"it is half done, .*No space left on device"):
+            changes.apply(NEW, NOTE, before=BEFORE)
+    with pytest.raises(ChangeFailed, match=r"nothing was changed: .*can't be taken back yet"):
+        changes.apply(NEW, NOTE, before=BEFORE)
+    assert changes.is_half_done()
+    assert changes.undo() == NOTHING
+    assert (changes.trouble, changes.is_half_done()) == (None, False)
+    assert files(configs.root) == before
+    changes.apply(NEW, NOTE, before=BEFORE)
+
+
+def test_what_another_process_left_half_done_is_seen_and_nothing_is_changed_until_it_is_whole(
+    changes: ChangeSet, configs: ConfigDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files(configs.root)
+    late = ChangeSet(configs.root)
+    assert late.recover() is None
+    killed_after(changes, 1, monkeypatch)
+    assert late.is_half_done()
+    with pytest.raises(ChangeFailed, match="nothing was changed: another change is half done"):
+        late.apply({"cx/cx3.yaml": b"x: 3\n"}, NOTE, before={"cx/cx3.yaml": None})
+    assert late.recover() is not None
+    late.undo()
     assert files(configs.root) == before
 
 
@@ -246,6 +274,7 @@ def test_a_record_that_cannot_be_read_changes_nothing(
     assert changes.recover() is None
     assert files(configs.root) == before
     assert "can't be read" in caplog.text
+    assert not changes.is_half_done()
 
 
 def test_a_folder_that_stands_where_a_file_was_is_left_alone_and_ends_no_start(
@@ -257,7 +286,7 @@ def test_a_folder_that_stands_where_a_file_was_is_left_alone_and_ends_no_start(
     after = ChangeSet(configs.root)
     record = after.recover()
     assert record is not None
-    assert record.names == [".updatable/cx/cx1.json", "cx/cx2.yaml"]
+    assert not record.is_done
     after.undo()
     assert (configs.root / "cx/cx1.yaml").is_dir()
     assert ChangeSet(configs.root).recover() is None

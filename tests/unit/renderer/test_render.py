@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conche.renderer import parsing, render, templates, yamltext
+from conche.renderer import parsing, render, sandbox, templates, yamltext
 from conche.renderer.nodes import read_nodes
 from conche.renderer.render import Rendering
 from conche.renderer.yamltext import Document
@@ -117,7 +117,7 @@ def test_fault_in_an_included_file_names_that_file(configs: ConfigDirectory) -> 
 def test_endless_template_is_an_error_of_its_node_alone(
     configs: ConfigDirectory, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(templates, "MAX_STEPS", 5_000)
+    monkeypatch.setattr(sandbox, "MAX_STEPS", 5_000)
     configs.write("nodes.yaml", "groups: {cx: {cx1: , cx2: }}")
     configs.write("cx/cx1.yaml", text)
     configs.write("cx/cx2.yaml", "x: {{ 1 }}")

@@ -58,4 +58,4 @@ def test_other_services_are_told_apart_from_workers(clock: Clock) -> None:
     assert workers.absence("journal") is not None
     workers.on_birth({"service": "journal"}, birth(ServiceState.LOST))
     clock.now += PATIENCE_S
-    assert workers.absence_of("journal") == "journal is away: is 'conche journal' running?"
+    assert workers.absence_of("journal") == "journal is away: does it run? its log says why not"

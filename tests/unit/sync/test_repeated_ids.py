@@ -1,10 +1,11 @@
 """A command whose id is repeated after its worker was restarted: it is answered, and not carried out again."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from msgspec.json import encode
+from msgspec.json import decode, encode
 
 from conche.commands import Command, Envelope
 from conche.contract import Outcome, Resync
@@ -106,6 +107,29 @@ def test_an_id_of_an_earlier_worker_s_command_is_refused_for_another(pair: World
     words = f"the id '{first.id}' is that of set_maintenance of cx/cx1: give each command an id of its own"
     assert first.replies[-1][1].error == words
     assert writes(pair) == before
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_one_id_with_another_value_is_refused_and_nothing_is_done(pair: World, restarted: bool) -> None:
+    start = send(pair, "set_started", started=True)
+    other = Sent(start.id, "set_started", "cx1", {"started": False}, pair.now)
+    if restarted:
+        repeat_to_the_next_worker(pair, other)
+    else:
+        pair.do(pair.operator.repeat, other)
+        pair.run(10.0)
+    heard = [*start.replies, *other.replies]
+    assert heard[-1][1].error is not None
+    assert "is that of set_started of cx/cx1 with other arguments" in heard[-1][1].error
+    assert pair.runs("cx1")
+
+
+def test_an_id_that_an_earlier_conche_kept_without_its_arguments_is_answered_as_before() -> None:
+    old = CarriedOut(user="alice", id="1", action="resync", group="cx", node="cx1", by="alice")
+    known = Carried()
+    kept = decode(encode(decode(encode(old))[:-1]), type=CarriedOut)
+    known.restore(GroupRecord(carried=[kept]), group="cx")
+    assert known.of(replace(envelope("1"), digest="d")) == old
 
 
 def test_an_id_of_an_earlier_worker_s_command_is_refused_for_another_node(pair: World) -> None:

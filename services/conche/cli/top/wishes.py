@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from conche.cli.consequences import counted, in_words
 from conche.cli.output import count
 from conche.cli.watch.live import Live
 from conche.cli.watch.table import Entry
-from conche.contract import NodeState
 
 from .items import Item
 
@@ -107,7 +107,9 @@ def question(kind: Kind, entries: Sequence[Entry]) -> str | None:
     A start of one node stops nothing, and a ping changes nothing.
     """
     words = [f"{_DOES.get(kind, '')} {whom(entries)}"]
-    consequences = list(_consequences(entries)) if kind is Kind.MAINTENANCE_OFF else []
+    consequences = (
+        list(in_words(counted(entry.status for entry in entries))) if kind is Kind.MAINTENANCE_OFF else []
+    )
     if kind is Kind.PING or (len(entries) == 1 and not consequences and kind not in (Kind.STOP, Kind.RESYNC)):
         return None
     held = sum(entry.alike.switch is not None for entry in entries)
@@ -115,18 +117,3 @@ def question(kind: Kind, entries: Sequence[Entry]) -> str | None:
         are = "it is" if len(entries) == 1 else f"{held} of them {'is' if held == 1 else 'are'}"
         consequences.append(f"{are} in maintenance, where nothing is done")
     return "; ".join([*words, *consequences])
-
-
-def _consequences(entries: Iterable[Entry]) -> Iterable[str]:
-    """Yield what conche does as soon as it has nodes back."""
-    stops = restarts = starts = 0
-    for status in (entry.status for entry in entries):
-        if status is None or not status.maintenance.on:
-            continue
-        runs = status.state is NodeState.STARTED
-        stops += runs and status.started is False
-        restarts += runs and bool(status.started) and status.drift.base
-        starts += status.state is NodeState.STOPPED and bool(status.started)
-    for number, what in ((stops, "stopped"), (restarts, "restarted"), (starts, "started")):
-        if number:
-            yield f"{count(number, 'node')} {'is' if number == 1 else 'are'} {what} then"
