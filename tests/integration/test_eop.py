@@ -3,21 +3,25 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from conche.bus.client import Client
 from conche.client import Conche
 from conche.contract import EOP, EopState, EopStatus, Outcome
 from conche.eop.state import StateFile
+from conche.settings import Fpga
 from conche.sim.fpga import FpgaMaster
 from conche.sim.launch import simulated_fpga
 
 from .harness import Mosquitto
 from .stack import CONFIG, PATIENCE_S, Stack, running_stack
+from .test_fpga import refreshed
 
 KEY = "earth_orientation_parameter_table"
 FRAME0 = 1_772_838_439_000_002_880
@@ -82,8 +86,13 @@ async def test_the_table_runs_at_every_node_that_has_the_block_under_its_own_nam
     status = await stack.until_eop(state=EopState.FRESH)
     assert status.frame0_ns == FRAME0
     assert len(status.entries) == 6
-    assert status.targets.keys() == {"recv/recv1", "recv/recv2", "cx/cx1"}
-    assert {target.outcome for target in status.targets.values()} == {Outcome.OK}
+    without = status.targets["cx/cx2"]
+    assert {
+        key: target.outcome for key, target in status.targets.items() if target.concerned
+    } == dict.fromkeys(("recv/recv1", "recv/recv2", "cx/cx1"), Outcome.OK)
+    assert (without.outcome, without.error) == (
+        Outcome.SKIPPED, "has no updatable block earth_rotation_data"
+    )  # fmt: skip
     new, old, empty = [await live(stack, node) for node in ("recv/recv1", "recv/recv2", "cx/cx1")]
     assert [entry["t_inst_ns"] for entry in new] == [entry.t_inst_ns for entry in status.entries]
     assert set(old[0]) == {"time_inst_ns", "delta_UT1_inst", "x_pm", "y_pm"}
@@ -153,7 +162,7 @@ async def test_a_node_that_gets_the_block_later_is_told_soon(stack: EopStack):
     await stack.until_eop(state=EopState.FRESH)
     stack.write("cx/cx2.yaml", CONFIG + BLOCK % NEW)
     async with asyncio.timeout(PATIENCE_S):
-        while "cx/cx2" not in (status := await stack.until_eop(state=EopState.FRESH)).targets:
+        while not (status := await stack.until_eop(state=EopState.FRESH)).targets["cx/cx2"].concerned:
             await asyncio.sleep(0.1)
     assert status.targets["cx/cx2"].outcome is Outcome.OK
 
@@ -193,5 +202,69 @@ async def test_the_header_of_status_has_a_line_for_it(stack: EopStack):
     await stack.until_eop(state=EopState.FRESH)
     shown = await stack.conche("status")
     assert "eop     fresh  built" in shown.out
-    assert "at 3 of 3 nodes" in shown.out
+    assert "at 3 of 3 nodes" in " ".join(shown.out.split())
     assert (await stack.conche("status", "--json")).json["eop"]["state"] == "fresh"
+
+
+async def lines_of_status(stack: EopStack) -> dict[str, str]:
+    """What `conche status` shows of fpga and eop, each in one line."""
+    out = (await stack.conche("status")).out
+    assert max(map(len, out.splitlines())) <= 80
+    found = {}
+    for name in ("fpga", "eop"):
+        begin = out.find(f"\n{name} ")
+        lines = out[begin + 1 :].splitlines() if begin >= 0 else []
+        more = [line for line in takewhile(lambda line: line.startswith("  "), lines[1:])]
+        found[name] = " ".join(" ".join([*lines[:1], *more]).split())
+    return found
+
+
+async def test_every_state_of_both_services_is_shown_as_it_is(stack: EopStack):
+    await stack.end("fpga")
+    settings = stack.settings
+    stack.settings = replace(settings, fpga=Fpga())
+    await stack.begin("eop")  # it waits for the fpga service, for a while
+    await stack.until_eop(state=EopState.NEVER)
+    assert (await lines_of_status(stack))["eop"].startswith("eop never none was pushed yet")
+
+    await stack.begin("fpga")
+    assert (await refreshed(stack))["state"] == "unconfigured"
+    shown = await lines_of_status(stack)
+    assert shown["fpga"] == "fpga unconfigured no FPGA master: the setting fpga.url names it"
+
+    await stack.end("fpga")
+    stack.settings = settings
+    await stack.begin("fpga")
+    assert (await refreshed(stack))["state"] == "good"
+    await stack.until_eop(state=EopState.FRESH)
+    shown = await lines_of_status(stack)
+    assert shown["fpga"].startswith("fpga good frame0 2026-03-06 23:07:19Z")
+    assert shown["eop"].startswith("eop fresh built")
+
+    stack.fpga.order({"frame0_ns": FRAME0 - 3600 * 10**9})
+    assert (await refreshed(stack))["state"] == "degraded"
+    await stack.until_eop(state=EopState.FAILED)
+    shown = await lines_of_status(stack)
+    assert shown["fpga"].startswith("fpga degraded frame0 is 2026-03-06 22:07:19Z")
+    assert "the setting fpga.max_off_s" in shown["fpga"]
+    assert shown["eop"].startswith("eop failed built")
+    assert "reports a frame0 that is not believed" in shown["eop"]
+
+    stack.fpga.order({"frame0_ns": FRAME0, "fault": "gone"})
+    assert (await refreshed(stack))["state"] == "down"
+    assert (await lines_of_status(stack))["fpga"].startswith(
+        "fpga down GET /status: the connection was closed"
+    )
+
+    await stack.until_eop(state=EopState.FRESH)
+    await stack.end("eop")
+    await stack.end("fpga")  # so that eop waits for it
+    file = StateFile(settings.eop.state_file)
+    record, _ = file.read(datetime.now(UTC))
+    assert record is not None
+    file.write(replace(record, written_at=record.written_at - timedelta(hours=26)))
+    await stack.begin("eop")
+    await stack.until_eop(state=EopState.STALE)
+    shown = await lines_of_status(stack)
+    assert shown["eop"].startswith("eop stale built 26 h ago")
+    assert shown["fpga"].startswith("fpga fpga was stopped")

@@ -78,7 +78,7 @@ async def test_a_good_master_is_shown_with_frame0_to_the_nanosecond(mosquitto: M
     [
         (FpgaFault.SICK, "degraded", "GET /status: HTTP 500"),
         (FpgaFault.ERROR, "degraded", "GET /get-frame0-time: HTTP 500"),
-        (FpgaFault.HTML, "degraded", "not JSON: <HTML>"),
+        (FpgaFault.HTML, "degraded", "not JSON: a page, HTML or XML"),
         (FpgaFault.NULL, "degraded", "null where there should be an object"),
         (FpgaFault.EMPTY, "degraded", "there is no frame0_nano in the answer"),
         (FpgaFault.HALF, "degraded", "the answer ends in the middle"),
@@ -150,15 +150,18 @@ async def test_a_master_that_is_down_is_an_error_in_the_status(mosquitto: Mosqui
         assert (await stack.conche("status", "--check")).code == 1
 
 
-async def test_without_a_master_the_status_says_nothing_of_it(mosquitto: Mosquitto, tmp_path: Path):
+async def test_without_a_master_the_status_says_so_and_it_is_nobody_s_trouble(
+    mosquitto: Mosquitto, tmp_path: Path
+):
     async with running_stack(mosquitto, tmp_path, "cx/cx1") as stack:
         await stack.begin("fpga")
         assert (await refreshed(stack))["state"] == "unconfigured"
         ran = await stack.conche("fpga")
         assert (ran.code, "fpga.url" in ran.out) == (1, True)
-        assert await line_of_status(stack) == ""
+        line = await line_of_status(stack)
+        assert line == "fpga unconfigured no FPGA master: the setting fpga.url names it"
         status = (await stack.conche("status", "--json")).json
-        assert (status["fpga"], status["health"]) == (None, "normal")
+        assert (status["fpga"]["state"], status["health"]) == ("unconfigured", "normal")
 
 
 async def test_a_receiver_behind_by_a_rollover_is_corrected_and_shown_with_what_it_said(

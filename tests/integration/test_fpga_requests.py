@@ -117,7 +117,7 @@ async def test_never_an_answer_takes_no_longer_than_the_timeout(path: str):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (FpgaFault.HTML, "not JSON: <HTML>"),
+        (FpgaFault.HTML, "not JSON: a page, HTML or XML"),
         (FpgaFault.NULL, "null where there should be an object"),
         (FpgaFault.EMPTY, "there is no frame0_nano"),
     ],

@@ -12,6 +12,10 @@ OWN_HELP: Final = """\
 Exit codes: 0 if it is as was wished; 1 if not; 2 for a wrong option; 3 if the service or the broker is away."""
 
 
+YEARS: Final = range(1900, 2200)
+"""What lies beyond is a slip of the finger; IERS data begin in 1962."""
+
+
 class At(click.ParamType[datetime]):
     """A time with its zone."""
 
@@ -25,10 +29,13 @@ class At(click.ParamType[datetime]):
             self.fail(f"{value!r} is no time: say 2026-11-21T17:30Z", param, ctx)
         if at.tzinfo is None:
             self.fail(f"{value!r} has no zone: add Z for UTC", param, ctx)
+        if at.year not in YEARS:
+            words = f"{value!r}: a table can be made for the years {YEARS[0]} to {YEARS[-1]} at most"
+            self.fail(words, param, ctx)
         return at.astimezone(UTC)
 
 
-AT = click.option("--at", type=At(), help="Around which time, such as 2026-11-21T17:30Z. Default: now.")
+AT = click.option("--at", type=At(), help="Around which time, such as 2026-11-21T17:30Z.")
 BEFORE = click.option(
     "--before", type=click.IntRange(0, 1000), default=2, show_default=True, help="Whole days before."
 )
@@ -84,10 +91,34 @@ def table(*, frame0_ns: int, at: datetime | None, before: int, after: int, iers:
 @eop.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @AT
+@click.option(
+    "--state",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Mark the entries of a state file, such as .conche/eop/eop.json.",
+)
 @BEFORE
 @AFTER
 @IERS
-def plot(*, file: Path, at: datetime | None, before: int, after: int, iers: str) -> None:
-    """Draw UT1 - UTC and polar motion around a table into FILE, such as eop.png."""
+@ACCOUNT
+def plot(
+    *,
+    file: Path,
+    at: datetime | None,
+    state: Path | None,
+    before: int,
+    after: int,
+    iers: str,
+    account: str,
+) -> None:
+    """Draw UT1 - UTC and polar motion around the published table into FILE, such as eop.png.
+
+    The entries that are marked are those that the service has published. Without a broker, --state FILE takes them from
+    a state file, and --at TIME marks a table as it would be made now.
+    """
+    if state is not None and at is not None:
+        raise click.UsageError("--at makes a table and --state reads one: give one of them")
     draw = load("conche.cli.eoptable:draw", command="eop plot", extra="eop,plot")
-    draw(file, at=at or datetime.now(UTC), before=before, after=after, iers=iers)
+    if at is not None:
+        draw(file, iers=iers, at=at, before=before, after=after)
+    else:
+        draw(file, iers=iers, state=state, account=account)

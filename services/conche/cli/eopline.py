@@ -8,7 +8,7 @@ from rich.text import Text
 
 from conche.bus.client import Client
 from conche.client.picture import absence, is_online
-from conche.contract import EOP, EopState, EopStatus, Health, Outcome, Service, ServiceBirth
+from conche.contract import EOP, EopState, EopStatus, EopTarget, Health, Outcome, Service, ServiceBirth
 
 from .output import HEALTH_STYLES, count, moment, plain, span
 
@@ -36,31 +36,31 @@ class EopView:
     absence: str | None = None
 
     @property
+    def needed(self) -> dict[str, EopTarget]:
+        """Nodes whose config has the block, and what became of the last run there."""
+        return {key: target for key, target in self.status.targets.items() if target.concerned}
+
+    @property
     def health(self) -> Health:
         """The table in one word; where no node has the block it is nobody's trouble."""
-        if not self.status.targets:
+        if not self.needed:
             return Health.NORMAL
         health = _HEALTH[self.status.state]
         doubtful = self.absence is not None or self.status.warning is not None
         return Health.WARNING if health is Health.NORMAL and doubtful else health
 
-    @property
-    def is_of_concern(self) -> bool:
-        """Whether there is, or should be, a table."""
-        return bool(self.status.targets or self.status.entries)
-
     def words(self, now: datetime) -> Text:
-        """Return one line."""
-        status = self.status
+        """Return one line; dim where no node needs a table."""
+        status, needed = self.status, self.needed
         line = Text.assemble(self.state_words(), f"  {self.age_words(now)}")
-        if status.targets:
-            ok = sum(target.outcome is Outcome.OK for target in status.targets.values())
-            line.append(f", at {ok} of {count(len(status.targets), 'node')}")
+        if needed:
+            ok = sum(target.outcome is Outcome.OK for target in needed.values())
+            line.append(f", at {ok} of {count(len(needed), 'node')}")
         if status.error:
             line.append(f"; {plain(status.error)}", HEALTH_STYLES[Health.ERROR])
         if status.warning:
             line.append(f"; {plain(status.warning)}", HEALTH_STYLES[Health.WARNING])
-        return line
+        return line if needed else Text(line.plain, "dim")
 
     def state_words(self) -> Text:
         """Return the state; where the service is away, how it was last."""

@@ -18,7 +18,6 @@ from conche.contract import (
     NO_NAME,
     SERVICE,
     EopData,
-    EopEntry,
     EopState,
     EopStatus,
     EopTarget,
@@ -127,7 +126,7 @@ def _rows(view: EopView, now: datetime) -> Iterator[tuple[str, Text]]:
     if status.frame0_ns is not None:
         yield "frame0", Text(f"{status.frame0_ns} ns")
     if status.iers is not None:
-        yield "data", Text(_data_words(status.iers, now))
+        yield "data", Text(_data_words(status.iers))
     yield from _nodes(status.targets)
     if status.warning:
         yield "warning", Text(plain(status.warning), HEALTH_STYLES[Health.WARNING])
@@ -135,10 +134,9 @@ def _rows(view: EopView, now: datetime) -> Iterator[tuple[str, Text]]:
         yield "error", Text(plain(status.error), ERROR_STYLE)
 
 
-def _data_words(iers: EopData, now: datetime) -> str:
-    guess = f", predicted from {iers.predicted_from:%Y-%m-%d}" if iers.predicted_from else ""
+def _data_words(iers: EopData) -> str:
     return (
-        f"{plain(iers.source)}: measured to {iers.measured_to:%Y-%m-%d} ({iers.age_days} d ago){guess}, "
+        f"{plain(iers.source)}: measured to {iers.measured_to:%Y-%m-%d} ({iers.age_days} d ago), "
         f"ends {iers.runs_out_at:%Y-%m-%d}"
     )
 
@@ -155,8 +153,8 @@ def _nodes(targets: Mapping[str, EopTarget]) -> Iterator[tuple[str, Text]]:
 
 def _table(status: EopStatus) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", pad_edge=False)
-    for name in ("day (UTC)", *EopEntry.__struct_fields__):
-        table.add_column(name, justify="left" if "UTC" in name else "right", no_wrap=True)
+    for name in ("day (UTC)", "t_inst_ns", "delta_UT1_inst", "xp_as", "yp_as", ""):
+        table.add_column(name, justify="left" if "UTC" in name or not name else "right", no_wrap=True)
     for entry, day in zip(status.entries, _days(status), strict=True):
         table.add_row(
             day,
@@ -164,6 +162,7 @@ def _table(status: EopStatus) -> Table:
             f"{entry.delta_UT1_inst:.7f}",
             f"{entry.xp_as:.6f}",
             f"{entry.yp_as:.6f}",
+            "predicted" if entry.predicted else "",
         )
     return table
 

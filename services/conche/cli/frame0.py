@@ -39,28 +39,34 @@ class FpgaView:
 
     @property
     def health(self) -> Health:
-        """How bad it is: where nobody looks any more, a warning at least."""
+        """How bad it is: where nobody looks any more, a warning at least, if there is something to look at."""
         health = _HEALTHS[self.status.state]
+        if self.status.state is FpgaState.UNCONFIGURED:
+            return health
         return Health.WARNING if self.away is not None and health is Health.NORMAL else health
 
     def words(self, now: datetime) -> Text:
         """Return it in one line."""
         status = self.status
         told = Text.assemble((status.state.value, STYLES[status.state]), f"  {details(status, now)}")
+        if self.status.state is FpgaState.UNCONFIGURED:
+            told = Text(told.plain, "dim")
         if self.away is None:
             return told
         return Text.assemble((f"{plain(self.away)}; the last that it said: ", ERROR_STYLE), told)
 
 
 def fpga_view(status: FpgaStatus | None, birth: ServiceBirth | None) -> FpgaView | None:
-    """Return what is shown of it; None where no FPGA master is configured."""
-    if status is None or status.state is FpgaState.UNCONFIGURED:
+    """Return what is shown of it; None where its service has never said anything."""
+    if status is None:
         return None
     return FpgaView(status, None if is_online(birth) else absence(Service.FPGA, birth))
 
 
 def details(status: FpgaStatus, now: datetime) -> str:
     """Return what there is to say beside the state."""
+    if status.state is FpgaState.UNCONFIGURED:
+        return "no FPGA master: the setting fpga.url names it"
     parts = [plain(status.error)] if status.error else []
     if status.frame0_ns is not None:
         parts.append(f"frame0 {instant(status.frame0_ns)[:19]}Z, {ago(status.frame0_ns, now)}")

@@ -105,7 +105,7 @@ def blocks_of(view: Overview, detail: Detail, *, now: datetime) -> Iterator[Rend
         yield labelled(Text("offline"), _services(view.stopped))
     if view.fpga:
         yield labelled(Text(f"{Service.FPGA:<6}"), view.fpga.words(now))
-    if view.eop and view.eop.is_of_concern:
+    if view.eop:
         yield labelled(Text(f"{Service.EOP:<6}"), view.eop.words(now))
     columns = _name_columns(view)
     for group in view.groups:

@@ -72,12 +72,13 @@ def _parsed(words: str, now: datetime, *, sign: int) -> datetime:
             is_there = today > now if sign > 0 else today <= now
             return today if is_there else today + sign * timedelta(days=1)
         at = datetime.fromisoformat(words)
+        in_utc = at.astimezone(UTC)
     except (ValueError, OverflowError):
         remedy = _REMEDY.format(which="next" if sign > 0 else "last")
         raise TimeInvalid(f"{words!r} is no time: {remedy}") from None
     if at.tzinfo is None:
         raise TimeInvalid(f"{words!r} has no zone: add Z for UTC")
-    return at.astimezone(UTC)
+    return in_utc
 
 
 class Until(click.ParamType[datetime]):

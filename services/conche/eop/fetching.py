@@ -1,9 +1,9 @@
 """IERS data as the settings have them: bundled, of a file, or, if that is wished for, downloaded."""
 
-import http.client
+import asyncio
 import logging
-import urllib.error
-import urllib.request
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,18 +14,33 @@ from .iers import Iers, IersUnreadable, read_bundled, read_file
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_S: Final = 60.0
-"""A download that stands still for so long is given up [s]."""
-
-MAX_BYTES: Final = 50_000_000
-"""Of a file; finals2000A.all has 4 MB."""
+DEADLINE_S: Final = 120.0
+"""A download that has not ended by then is ended [s], however much still drips in; a guess: it is 4 MB."""
 
 DOWNLOADED: Final = "finals2000A.all"
 """Name of what was downloaded, beside the state file."""
 
+SHOWN: Final = 300
+"""Characters of the reason of a download that failed."""
 
-def read_as_set(settings: Eop) -> tuple[Iers, str | None]:
-    """Return the data, and in words why they are not as was wished for; blocks.
+
+async def refresh(settings: Eop, *, deadline_s: float = DEADLINE_S) -> str | None:
+    """Download the data, if that is wished for; return why there are no new ones, in words."""
+    if settings.iers is not IersFrom.DOWNLOAD:
+        return None
+    try:
+        why = await _fetch(settings.iers_url, kept_of(settings), deadline_s=deadline_s)
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why is None:
+        return None
+    trouble = f"{settings.iers_url}: no new IERS data: {why}"
+    logger.warning("eop: %s", trouble)
+    return trouble
+
+
+def read_as_set(settings: Eop) -> Iers:
+    """Return the data; blocks.
 
     Raises
     ------
@@ -36,47 +51,80 @@ def read_as_set(settings: Eop) -> tuple[Iers, str | None]:
         case IersFrom.FILE:
             if settings.iers_file is None:
                 raise IersUnreadable("eop.iers is file, and eop.iers_file names none")
-            return read_file(settings.iers_file), None
+            return read_file(settings.iers_file)
         case IersFrom.DOWNLOAD:
-            return _downloaded(settings)
-    return read_bundled(), None
+            return _newest(kept_of(settings))
+    return read_bundled()
 
 
-def _downloaded(settings: Eop) -> tuple[Iers, str | None]:
-    """Return the newest of what is bundled and what was downloaded, now or before."""
-    kept = settings.state_file.with_name(DOWNLOADED)
-    trouble = None
-    try:
-        _fetch(settings.iers_url, kept)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        trouble = f"{settings.iers_url}: no new IERS data: {reason}"
-        logger.warning("eop: %s", trouble)
+def kept_of(settings: Eop) -> Path:
+    """Return where the last good download is kept."""
+    return settings.state_file.with_name(DOWNLOADED)
+
+
+def _newest(kept: Path) -> Iers:
+    """Return the newer of what is bundled and what was downloaded, now or before."""
     bundled = read_bundled()
+    if not kept.exists():
+        return bundled
     try:
         last = read_file(kept)
     except IersUnreadable as error:
-        return bundled, trouble or str(error)
-    return max(bundled, last, key=lambda one: (one.measured_to, one is last)), trouble
+        logger.warning("eop: %s", error)
+        return bundled
+    return max(bundled, last, key=lambda one: (one.measured_to, one is last))
 
 
-def _fetch(url: str, to: Path) -> None:
-    """Replace a file by what is downloaded, if that holds IERS data.
+async def _fetch(url: str, to: Path, *, deadline_s: float) -> str | None:
+    """Replace a file by what is downloaded, if that holds IERS data; return why not, in words.
 
     Raises
     ------
-    OSError, HTTPException, IersUnreadable
-        It could not be downloaded, is something else, or can't be written.
+    OSError
+        It can't be written.
     """
-    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-        data = answer.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise IersUnreadable(f"more than {MAX_BYTES} bytes")
     to.parent.mkdir(parents=True, exist_ok=True)
     trial = to.with_name(f".{to.name}.new")
-    write_atomic(trial, data)
+    try:
+        why = await _downloaded(url, trial, deadline_s=deadline_s)
+        return why or await asyncio.to_thread(_taken, trial, to)
+    finally:
+        trial.unlink(missing_ok=True)
+
+
+async def _downloaded(url: str, to: Path, *, deadline_s: float) -> str | None:
+    """Download in a process of its own: that ends when it is to, in the middle of anything."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "conche.eop.download",
+        url,
+        str(to),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(deadline_s):
+            _, words = await process.communicate()
+    except TimeoutError:
+        return f"it had not ended after {deadline_s:g} s"
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode == 0:
+        return None
+    lines = words.decode(errors="replace").strip().splitlines()
+    return lines[-1][:SHOWN] if lines else f"the download ended with {process.returncode}"
+
+
+def _taken(trial: Path, to: Path) -> str | None:
+    """Put what was downloaded in its place if it holds IERS data; return why not, in words."""
     try:
         read_file(trial)
-        write_atomic(to, data)
-    finally:
-        trial.unlink()
+    except IersUnreadable as error:
+        return str(error).removeprefix(f"{trial}: ")
+    write_atomic(to, trial.read_bytes())
+    return None

@@ -6,7 +6,7 @@ astropy-iers-data.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -19,9 +19,20 @@ from astropy.utils import iers as astropy_iers
 
 from conche.contract import EopData
 
-from .times import LeapSeconds, midnight, mjd_of, unix_ns
+from .smooth import JUMP_S, POLE_AS, UT1_S
+from .times import LeapSeconds, date_of, midnight, mjd_of, unix_ns
 
 PACKAGE: Final = "astropy-iers-data"
+UPGRADE: Final = f"pip install --upgrade {PACKAGE}"
+NEWER: Final = f"newer data come with {UPGRADE}"
+"""The remedy where the installed data are used."""
+
+SMOOTH_FROM: Final = 50_000
+"""From this day on the pole is known so well that it never jumps [MJD]: 1995; before it does, in both series."""
+
+_COMPRESSED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7z", b"PK", b"\x1f\x9d")
+"""How gzip, bzip2, xz, zip and compress begin: astropy would unpack them, and break down over a damaged one."""
+
 _PREDICTED: Final = "P"
 """Flag of finals2000A."""
 
@@ -63,10 +74,13 @@ class Iers:
         Which they are, in words.
     days
         By day [MJD], every one from the first to the last.
+    remedy
+        How newer ones come, in words.
     """
 
     source: str
     days: Mapping[int, Day]
+    remedy: str = NEWER
 
     @cached_property
     def first(self) -> int:
@@ -95,7 +109,9 @@ class Iers:
         )
 
 
-def warning_of(iers: EopData, leaps: LeapSeconds, *, now: datetime, warn_days: int) -> str | None:
+def warning_of(
+    iers: EopData, leaps: LeapSeconds, *, now: datetime, warn_days: int, remedy: str = NEWER
+) -> str | None:
     """Return what somebody should see to before it is too late, in words, or None.
 
     Parameters
@@ -108,13 +124,14 @@ def warning_of(iers: EopData, leaps: LeapSeconds, *, now: datetime, warn_days: i
         Wall clock.
     warn_days
         So long before the data run out, or leap seconds are not known any more [d].
+    remedy
+        How newer data come, in words; leap seconds always come with the package.
     """
     soon = now + timedelta(days=warn_days)
-    remedy = f"install a newer {PACKAGE}, or have eop.iers read another file"
     if iers.runs_out_at <= soon:
         return f"the IERS data end on {iers.runs_out_at:%Y-%m-%d} ({iers.source}): {remedy}"
     if midnight(leaps.expires) <= soon:
-        return f"leap seconds are known until {midnight(leaps.expires):%Y-%m-%d} only: {remedy}"
+        return f"leap seconds are known until {midnight(leaps.expires):%Y-%m-%d} only: {UPGRADE}"
     return None
 
 
@@ -134,14 +151,18 @@ def read_file(path: Path) -> Iers:
     Raises
     ------
     IersUnreadable
-        It holds neither.
+        It holds neither, or not the whole of it.
     """
     try:
-        with path.open("rb") as file:
-            is_b = file.read(1) == b"#"
-        return _read_b(path, str(path)) if is_b else _read_a(path, str(path))
+        data = path.read_bytes()
     except OSError as error:
         raise IersUnreadable(f"{path}: can't be read: {error.strerror or error}") from None
+    if data.startswith(_COMPRESSED):
+        raise IersUnreadable(f"{path}: holds no IERS data as they are, it is compressed: unpack it")
+    if data and not data.endswith(b"\n"):
+        raise IersUnreadable(f"{path}: its last line is not whole: the file was cut short")
+    iers = _read_b(path, str(path)) if data.startswith(b"#") else _read_a(path, str(path))
+    return replace(iers, remedy=f"put newer data into {path}")
 
 
 @cache
@@ -200,4 +221,29 @@ def _iers(table: Any, source: str, predicted: list[bool]) -> Iers:
     }
     if not days or max(days) - min(days) + 1 != len(days):
         raise IersUnreadable(f"{source}: has no days, or lacks some between the first and the last")
-    return Iers(source, days)
+    iers = Iers(source, days)
+    _check_smooth(iers)
+    return iers
+
+
+def _check_smooth(iers: Iers) -> None:
+    """Refuse damaged values: a number that was cut short is a number too. A leap second is no damage.
+
+    Raises
+    ------
+    IersUnreadable
+        Says on which day.
+    """
+    for mjd in range(max(iers.first, SMOOTH_FROM) + 1, iers.last + 1):
+        one, other = iers.days[mjd - 1], iers.days[mjd]
+        ut1_s = other.ut1_utc_s - one.ut1_utc_s
+        ut1_s -= round(ut1_s) if abs(ut1_s) > JUMP_S else 0
+        if abs(ut1_s) > UT1_S:
+            raise IersUnreadable(
+                f"{iers.source}: UT1 jumps by {ut1_s:+.4f} s on {date_of(mjd)}: it is damaged"
+            )
+        pole_as = max(abs(other.xp_as - one.xp_as), abs(other.yp_as - one.yp_as))
+        if pole_as > POLE_AS:
+            raise IersUnreadable(
+                f"{iers.source}: the pole jumps by {pole_as:.3f} arcsec on {date_of(mjd)}: it is damaged"
+            )

@@ -34,12 +34,22 @@ class Known:
 
     @property
     def frame0_ns(self) -> int | None:
-        """UNIX time of the first frame [ns], the last that was good if need be; None where none was ever."""
+        """UNIX time of the first frame [ns], the last that was good if need be; None where none was ever.
+
+        None too where one is reported and not believed: it is more likely another than the last.
+        """
         if self.settings.frame0_ns is not None:
             return self.settings.frame0_ns
-        if self.fpga is None:
+        if self.fpga is None or self.is_rejected:
             return None
         return self.fpga.frame0_ns if self.fpga.frame0_ns is not None else self.fpga.last_frame0_ns
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the FPGA master reports a frame0 that is not believed, and that matters."""
+        if self.settings.frame0_ns is not None or self.fpga is None:
+            return False
+        return self.fpga.frame0_ns is None and self.fpga.reported_frame0_ns is not None
 
     @property
     def frame0_trouble(self) -> str | None:
@@ -48,6 +58,11 @@ class Known:
             return None
         if self.fpga is None:
             return "frame0 is not known: the fpga service has said nothing; begin it, or set eop.frame0_ns"
+        if self.is_rejected:
+            return (
+                f"the FPGA master reports a frame0 that is not believed ({self.fpga.error}): no new table is made "
+                "with the one before"
+            )
         if not self.fpga_is_there and self.frame0_ns is not None:
             return "the fpga service is not online: frame0 is taken to be what it was last"
         if self.fpga.frame0_ns is not None:

@@ -23,6 +23,7 @@ async def build(settings: Settings, _stack: AsyncExitStack) -> EopService:
     bus.subscribe(REPLY, publisher.on_reply, user=Service.EOP)
     bus.subscribe(FPGA, service.on_fpga)
     bus.subscribe(SERVICE, service.on_fpga_birth, service=Service.FPGA)
+    bus.subscribe(SERVICE, service.on_renderer_birth, service=Service.RENDERER)
     bus.subscribe(REGISTRY, service.on_registry)
     bus.subscribe(NODE_DESIRED, service.on_desired)
     service.subscribe()

@@ -8,7 +8,7 @@ from conche.contract import EopData
 
 from .iers import Iers, IersUnreadable, read_bundled, read_bundled_b, read_file, read_leap_seconds, warning_of
 from .merge import Stored
-from .table import TableImpossible, build, days_around
+from .table import TableImpossible, build, check_leap_seconds, days_around
 from .times import Frame0Invalid, LeapSeconds, TimeBase, check_frame0
 
 Impossible = (Frame0Invalid, IersUnreadable, TableImpossible)
@@ -87,7 +87,9 @@ def make(
     """
     leaps: LeapSeconds = read_leap_seconds()
     base = check_frame0(frame0_ns, leaps=leaps, now=now)
-    entries = build(days_around(at or now, before=before, after=after), base=base, iers=iers)
+    days = days_around(at or now, before=before, after=after)
+    entries = build(days, base=base, iers=iers)
+    check_leap_seconds(iers, leaps, until=days[-1])
     data = iers.describe(now)
-    warning = warning_of(data, leaps, now=now, warn_days=warn_days)
+    warning = warning_of(data, leaps, now=now, warn_days=warn_days, remedy=iers.remedy)
     return Made(Stored(frame0_ns, tuple(entries)), base, data, warning)

@@ -1,12 +1,14 @@
 """The table on its way to the nodes: through the command plane, each command repeated until it is answered.
 
 What a command stores, stays: a node that is held, stopped or unreachable gets the table from its worker when it is
-back, without this service. So only what failed is tried again.
+back, without this service. So only what failed is tried again. Each command has an end: what has failed here is not
+carried out later.
 """
 
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from conche.bus import BusUnavailable
@@ -25,7 +27,7 @@ REPEAT_S: Final = 5.0
 
 PATIENCE_S: Final = 120.0
 """A command that was not answered in this time, while the broker was there, has failed [s]: the renderer answers
-within 60 s from its turn on, and may have other commands to carry out before."""
+within 60 s from its turn on, and may have other commands to carry out before. So long it is valid, too."""
 
 MAX_AT_ONCE: Final = 100
 """Commands that wait for their answer; the renderer takes a thousand of all senders."""
@@ -83,21 +85,44 @@ class Publisher:
 
         async def send(number: int, parcel: Parcel) -> dict[str, EopTarget]:
             async with at_once:
-                wish = UpdatableConfig(
-                    id=f"{run}-{number}", endpoint=self._endpoint, values=dict(parcel.values), reason=reason
-                )
-                return outcomes(parcel, await self._answer(parcel, wish))
+                return outcomes(parcel, await self._answer(parcel, name=f"{run}-{number}", reason=reason))
 
         async with asyncio.TaskGroup() as tasks:
             sent = [tasks.create_task(send(n, parcel)) for n, parcel in enumerate(parcels)]
         return {key: target for task in sent for key, target in task.result().items()}
 
-    async def _answer(self, parcel: Parcel, wish: UpdatableConfig) -> Reply | None:
-        """Return the answer to a command, or None where none came; while the broker is away no time passes."""
+    async def _answer(self, parcel: Parcel, *, name: str, reason: str) -> Reply | None:
+        """Return the answer to a command, or None where none came; while the broker is away no time passes.
+
+        A command that was refused after its end, because the broker was away, was not carried out: it is sent anew.
+        """
+        clock = asyncio.get_running_loop().time
+        waited_s = 0.0
+        again = 0
+        while True:
+            wish = self._wish(parcel, name=f"{name}-{again}" if again else name, reason=reason)
+            end_s = clock() + PATIENCE_S
+            reply, waited_s = await self._repeated(parcel, wish, waited_s)
+            if reply is None or reply.error is None or clock() < end_s:
+                return reply
+            again += 1
+
+    def _wish(self, parcel: Parcel, *, name: str, reason: str) -> UpdatableConfig:
+        return UpdatableConfig(
+            id=name,
+            endpoint=self._endpoint,
+            values=dict(parcel.values),
+            reason=reason,
+            expires_at=datetime.now(UTC) + timedelta(seconds=PATIENCE_S),
+        )
+
+    async def _repeated(
+        self, parcel: Parcel, wish: UpdatableConfig, waited_s: float
+    ) -> tuple[Reply | None, float]:
+        """Send a command until it is answered; return the answer, and how long it was waited for in all [s]."""
         identity = wish.id or ""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._awaited[identity] = future
-        waited_s = 0.0
         try:
             while waited_s < PATIENCE_S:
                 if not await self._sent(parcel, wish):
@@ -105,9 +130,9 @@ class Publisher:
                     continue
                 await asyncio.wait([future], timeout=REPEAT_S)
                 if future.done():
-                    return future.result()
+                    return future.result(), waited_s
                 waited_s += REPEAT_S
-            return None
+            return None, waited_s
         finally:
             del self._awaited[identity]
 

@@ -76,7 +76,14 @@ class Run:
 
 
 def status_of(
-    record: Record | None, run: Run | None, *, base: TimeBase | None, now: datetime, next_run_at: datetime
+    record: Record | None,
+    run: Run | None,
+    *,
+    base: TimeBase | None,
+    now: datetime,
+    next_run_at: datetime,
+    standing: Sequence[str] = (),
+    sent_frame0_ns: int | None = None,
 ) -> EopStatus:
     """Return what is said.
 
@@ -92,8 +99,18 @@ def status_of(
         Wall clock.
     next_run_at
         When the table is built again.
+    standing
+        Warnings that are none of the run's.
+    sent_frame0_ns
+        Time base of a table that was sent and is not stored [ns].
     """
-    status = EopStatus(state=_state(record, run, now), next_run_at=next_run_at)
+    warning = "; ".join((*standing, *(run.warnings if run else ()))) or None
+    status = EopStatus(
+        state=_state(record, run, now),
+        next_run_at=next_run_at,
+        warning=warning,
+        sent_frame0_ns=sent_frame0_ns,
+    )
     if record is not None:
         status = replace(status, last_success_at=record.written_at, iers=record.iers, targets=record.targets)
         if base is not None:
@@ -103,7 +120,6 @@ def status_of(
             status,
             iers=run.iers or status.iers,
             targets=dict(run.targets) or status.targets,
-            warning="; ".join(run.warnings) or None,
             error=run.problem,
         )
     if status.iers is not None:
@@ -123,7 +139,7 @@ def with_table(status: EopStatus, entries: Sequence[EopEntry], base: TimeBase) -
     )
 
 
-def would_be(status: EopStatus, run: Run) -> EopStatus:
+def would_be(status: EopStatus, run: Run, *, standing: Sequence[str] = ()) -> EopStatus:
     """Return the status of a run that only looked."""
     if run.merged is not None and run.base is not None:
         status = with_table(status, run.merged.table.entries, run.base)
@@ -131,7 +147,7 @@ def would_be(status: EopStatus, run: Run) -> EopStatus:
         status,
         iers=run.iers or status.iers,
         targets=dict(run.targets),
-        warning="; ".join(run.warnings) or None,
+        warning="; ".join((*standing, *run.warnings)) or None,
         error=run.problem,
     )
 
@@ -159,7 +175,7 @@ def sentence(run: Run) -> str:
     entries = run.merged.table.entries
     first, last = (run.base.utc_of(entries[i].t_inst_ns) for i in (0, -1))
     anew = ", begun anew for another frame0" if run.merged.begun is Begun.TIME_BASE else ""
-    counts = Counter(target.outcome.value for target in run.targets.values())
+    counts = Counter(target.outcome.value for target in run.targets.values() if target.concerned)
     whom = ", ".join(f"{number} {word}" for word, number in sorted(counts.items())) or "no node has the block"
     problem = f"; {run.problem}" if run.problem else ""
     span = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"

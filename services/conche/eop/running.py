@@ -9,14 +9,16 @@ from typing import Final
 from conche.contract import EopTarget, Outcome
 from conche.settings import Eop
 
-from .fetching import read_as_set
+from .fetching import read_as_set, refresh
 from .iers import read_leap_seconds
 from .known import Known
 from .making import Impossible, Made, make
-from .merge import Begun, Stored, merge
+from .memory import Memory
+from .merge import Begun, Stored, check_join, merge
 from .reporting import Run
+from .smooth import Jump
 from .state import Record, StateFile, StateUnavailable
-from .targets import Addressed, Parcel, address
+from .targets import Addressed, Parcel, address, skipped
 from .times import TimeBase, unix_ns
 
 NAMED: Final = 3
@@ -47,28 +49,31 @@ class Runner:
 
     def __init__(self, settings: Eop, *, file: StateFile) -> None:
         self._settings = settings
-        self._file = file
-        self._pushed: Stored | None = None
-        """What some nodes have, though others failed: not truth enough for the file, and not to be contradicted."""
-        self._unread: str | None = None
-        """Why what is stored can't be read: nothing is pushed that might contradict it, nor written over it."""
-        self.record: Record | None = None
-        """What is stored."""
+        self.memory = Memory(file)
 
-    def load(self, now: datetime) -> str | None:
-        """Read what is stored; return what was wrong with it, in words."""
-        self._unread = None
-        try:
-            self.record, trouble = self._file.read(now)
-        except StateUnavailable as error:
-            self._unread = trouble = str(error)
-        return trouble
+    @property
+    def record(self) -> Record | None:
+        """What is stored."""
+        return self.memory.record
 
     def base(self) -> TimeBase | None:
         """Return the time base of what is stored."""
         return None if self.record is None else TimeBase(self.record.frame0_ns, read_leap_seconds())
 
-    async def prepare(self, known: Known, *, why: str, now: datetime) -> Prepared:
+    def standing(self) -> list[str]:
+        """Return what somebody should know until a table is stored, in words."""
+        words = [self.memory.trouble] if self.memory.trouble else []
+        if (sent := self.memory.unstored) is not None:
+            shown = (
+                f"what is stored is of frame0 {self.record.frame0_ns}" if self.record else "none is stored"
+            )
+            words.append(
+                f"a table for frame0 {sent.frame0_ns} was sent on {sent.written_at:%Y-%m-%d %H:%M} UTC and did not "
+                f"succeed everywhere: some nodes may have it, and {shown}"
+            )
+        return words
+
+    async def prepare(self, known: Known, *, why: str, now: datetime, may_drop: bool = True) -> Prepared:
         """Return a run with its table, and what is to be sent; nothing is changed.
 
         Parameters
@@ -79,49 +84,49 @@ class Runner:
             Why it is made, in words.
         now
             Wall clock.
+        may_drop
+            Whether old entries may be left out.
         """
         frame0_ns, trouble = known.frame0_ns, known.frame0_trouble
         if frame0_ns is None:
             return Prepared(_without_frame0(known, why=why, words=trouble or ""))
-        if self._unread and self._is_unread(now):
-            return Prepared(Run(why, frame0_ns, error=self._unread, targets=_unsent(known)))
+        if self.memory.unread:
+            self.memory.load(now)
+        if self.memory.unread:
+            return Prepared(Run(why, frame0_ns, error=self.memory.unread, targets=_unsent(known)))
         try:
-            made, remark = await asyncio.to_thread(self._make, frame0_ns, now)
+            remark = await refresh(self._settings)
+            made = await asyncio.to_thread(self._make, frame0_ns, now)
         except Impossible as error:
             return Prepared(Run(why, frame0_ns, error=str(error), targets=_unsent(known)))
         warnings = tuple(words for words in (trouble, remark, made.warning) if words)
-        return self._joined(made, known, why=why, now=now, warnings=warnings)
+        run = Run(why, frame0_ns, None, made.iers, made.base, warnings=warnings)
+        return self._joined(run, made, known, now=now, may_drop=may_drop)
 
-    def _is_unread(self, now: datetime) -> bool:
-        """Try once more to read what is stored; return whether that is still not possible."""
-        self.load(now)
-        return self._unread is not None
-
-    def _make(self, frame0_ns: int, now: datetime) -> tuple[Made, str | None]:
-        iers, remark = read_as_set(self._settings)
-        made = make(
+    def _make(self, frame0_ns: int, now: datetime) -> Made:
+        return make(
             frame0_ns,
-            iers=iers,
+            iers=read_as_set(self._settings),
             now=now,
             before=self._settings.intervals_before,
             after=self._settings.intervals_after,
             warn_days=self._settings.warn_days,
         )
-        return made, remark
 
-    def _joined(
-        self, made: Made, known: Known, *, why: str, now: datetime, warnings: tuple[str, ...]
-    ) -> Prepared:
+    def _joined(self, run: Run, made: Made, known: Known, *, now: datetime, may_drop: bool) -> Prepared:
         """Return the run that continues what was pushed before."""
-        stored = self._pushed or (self.record.table if self.record else None)
-        merged = merge(stored, made.table, now_ns=made.base.t_inst_ns(unix_ns(now)))
-        run = Run(why, made.table.frame0_ns, merged, made.iers, made.base, warnings=warnings)
-        if stored is not None and merged.begun is Begun.TIME_BASE:
-            anew = f"frame0 was {stored.frame0_ns} and is {run.frame0_ns}: the table begins anew"
-            run = replace(run, warnings=(*run.warnings, anew))
+        given = self.memory.given(made.table.frame0_ns)
+        now_ns = made.base.t_inst_ns(unix_ns(now))
+        merged = merge(given, made.table, now_ns=now_ns, may_drop=may_drop)
+        run = replace(run, merged=merged, warnings=(*run.warnings, *self._anew(run, merged.begun)))
         if not merged.covers_now:
             words = self._beside(merged.table, made.base, now)
             return Prepared(replace(run, error=words, targets=_unsent(known)))
+        try:
+            if given is not None and merged.begun is Begun.CONTINUED:
+                check_join(given, made.table, now_ns=now_ns)
+        except Jump as jump:
+            return Prepared(replace(run, error=self._contradiction(jump), targets=_unsent(known)))
         if known.registry is None:
             return Prepared(replace(run, error="there is no registry yet: the renderer has published none"))
         addressed = address(
@@ -133,21 +138,47 @@ class Runner:
         )
         return Prepared(_with_targets(run, addressed, self._settings.endpoint), addressed.parcels)
 
+    def _anew(self, run: Run, begun: Begun) -> list[str]:
+        """Return in words that the time base is another than that of what is stored."""
+        before = self.record or self.memory.latest
+        if before is None or before.frame0_ns == run.frame0_ns:
+            return []
+        moved = f"frame0 was {before.frame0_ns} and is {run.frame0_ns}"
+        is_known = begun is Begun.CONTINUED and self.memory.unstored is None
+        how = "the table that was pushed for it before is continued" if is_known else "the table begins anew"
+        return [f"{moved}: {how}"]
+
     def _beside(self, table: Stored, base: TimeBase, now: datetime) -> str:
         first, last = (base.utc_of(table.entries[index].t_inst_ns) for index in (0, -1))
         return (
             f"the table that was pushed before, {first:%Y-%m-%d} to {last:%Y-%m-%d}, lies beside the time that it is "
-            f"here, {now:%Y-%m-%d %H:%M} UTC: this clock is wrong, or was when it was made; if it was then, remove "
-            f"{self._file.path} and start the service again"
+            f"here, {now:%Y-%m-%d %H:%M} UTC: this clock is wrong, or was when it was made; if it was then, "
+            f"{self._remove}"
         )
+
+    def _contradiction(self, jump: Jump) -> str:
+        return (
+            f"{jump} between the table that was pushed before and that of today's IERS data: one of them is wrong; "
+            f"bring the data and the leap seconds up to date, or, if it is the one before, {self._remove}"
+        )
+
+    @property
+    def _remove(self) -> str:
+        return f"remove {self.memory.paths} and start the service again"
+
+    def send(self, run: Run, *, now: datetime) -> Run:
+        """Note what is about to be sent; return the run, with an error where it may not be sent: it can't be noted."""
+        if run.merged is None or run.iers is None:
+            return run
+        try:
+            self.memory.send(run.merged.table, iers=run.iers, now=now)
+        except StateUnavailable as error:
+            return replace(run, error=f"nothing was sent: {error}")
+        return run
 
     def store(self, run: Run, *, now: datetime) -> Run:
         """Store what was pushed, if it failed nowhere; return the run, with an error where that is not possible."""
-        if run.merged is None or run.iers is None:
-            return run
-        if run.problem is not None:
-            if any(target.outcome is not Outcome.FAILED for target in run.targets.values()):
-                self._pushed = run.merged.table
+        if run.merged is None or run.iers is None or run.problem is not None:
             return run
         table = run.merged.table
         record = Record(
@@ -158,14 +189,9 @@ class Runner:
             targets=dict(run.targets),
         )
         try:
-            if self.record is not None and self.record.frame0_ns != table.frame0_ns:
-                old = self.record.frame0_ns
-                self._file.set_aside(f"is in the time of frame0 {old}", suffix=f"frame0-{old}")
-            self._file.write(record)
+            self.memory.store(record)
         except StateUnavailable as error:
-            self._pushed = table
             return replace(run, error=f"the table was pushed, and is not stored: {error}")
-        self.record, self._pushed = record, None
         return run
 
 
@@ -194,4 +220,4 @@ def _with_targets(run: Run, addressed: Addressed, endpoint: str) -> Run:
         warnings.append(f"no config, so no table, for {', '.join(names[:NAMED])}{more}: {first}")
     if not (addressed.parcels or targets):
         warnings.append(NO_NODE.format(endpoint))
-    return replace(run, targets=targets, warnings=tuple(warnings))
+    return replace(run, targets=targets | skipped(addressed, endpoint=endpoint), warnings=tuple(warnings))

@@ -11,6 +11,11 @@ RETRY: Final = timedelta(minutes=1)
 LONGEST_RETRY: Final = timedelta(hours=1)
 """First and longest wait after a run that failed; doubled in between. Guesses: the table lasts for days."""
 
+AT_START: Final = "at the start"
+DAILY: Final = "as every day"
+DROPPING: Final = (AT_START, DAILY)
+"""Reasons of runs that may leave out old entries: when a clock was just set, nobody knows which they are."""
+
 _DAY: Final = timedelta(days=1)
 
 
@@ -57,7 +62,15 @@ class Attempt:
     failures: int
 
 
-def reason_to_run(last: Attempt | None, *, now: Moment, frame0_ns: int | None, run_at: time) -> str | None:
+def reason_to_run(
+    last: Attempt | None,
+    *,
+    now: Moment,
+    frame0_ns: int | None,
+    run_at: time,
+    is_rejected: bool = False,
+    renderer_is_back: bool = False,
+) -> str | None:
     """Return why the table is to be built now, in words, or None.
 
     Parameters
@@ -70,18 +83,26 @@ def reason_to_run(last: Attempt | None, *, now: Moment, frame0_ns: int | None, r
         The time base that is known now [ns].
     run_at
         Time of the daily run (UTC).
+    is_rejected
+        Whether a frame0 is reported and not believed.
+    renderer_is_back
+        Whether a renderer has come since.
     """
     if last is None:
-        return "at the start"
+        return AT_START
+    if is_rejected and last.frame0_ns is not None:
+        return "frame0 is not believed any more"
     if frame0_ns is not None and frame0_ns != last.frame0_ns:
         return "frame0 has changed" if last.frame0_ns is not None else "frame0 is known now"
     step = now.stepped(last.at)
     if abs(step) > CLOCK_STEP:
         return f"the clock was set by {step.total_seconds():+.0f} s, or this machine slept"
+    if last.failures and renderer_is_back:
+        return "again, because the renderer is back"
     if last.failures and now.since(last.at) >= backoff(last.failures):
         return "again, because the last run failed"
     if last_slot(now.wall, run_at=run_at) > last.at.wall:
-        return "as every day"
+        return DAILY
     return None
 
 

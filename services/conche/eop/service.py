@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, time
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from msgspec.structs import replace as changed
 
 from conche.bus import Incoming
-from conche.bus.intake import TakeCommand
 from conche.commands import Answers, Command, CommandRefused, check_not_expired, envelope_of, read_command
 from conche.contract import (
     COMMAND,
@@ -28,9 +27,7 @@ from conche.contract import (
     Event,
     EventKind,
     FpgaStatus,
-    Message,
     Outcome,
-    Payload,
     Registry,
     Reply,
     RunEop,
@@ -41,15 +38,14 @@ from conche.contract import (
 from conche.happenings import bounded
 from conche.settings import Eop
 
+from .broker import Broker
 from .known import Known
 from .publishing import Publisher
 from .reporting import Run, results_of, sentence, status_of, would_be
 from .running import Prepared, Runner
-from .schedule import Attempt, Moment, next_run, reason_to_run
+from .schedule import DROPPING, Attempt, Moment, next_run, reason_to_run
 
 logger = logging.getLogger(__name__)
-
-PayloadT = TypeVar("PayloadT", bound=Payload)
 
 TICK_S: Final = 10.0
 """The clocks are looked at so often [s]."""
@@ -67,35 +63,6 @@ REASON: Final = 1000
 
 MAX_ASKED: Final = 100
 """Commands that wait; a guess."""
-
-
-class Broker(Protocol):
-    """What the service needs of the bus."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker is there."""
-
-    async def run(self) -> None:
-        """Stay connected."""
-
-    async def picture_complete(self) -> None:
-        """Wait for what is retained."""
-
-    def own(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> None:
-        """Set an owned state."""
-
-    async def publish(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> bool:
-        """Publish something that is not retained."""
-
-    def take_commands(self, filters: list[str], on_command: TakeCommand, *, on_busy: TakeCommand) -> None:
-        """Read commands."""
-
-    def tell(self, message: Message[PayloadT], payload: PayloadT, **params: str) -> bool:
-        """Publish an event."""
-
-    def send(self, topic: str, payload: Payload, *, correlation: bytes | None = None) -> None:
-        """Publish on a full topic."""
 
 
 def read_clocks() -> Moment:
@@ -142,8 +109,12 @@ class EopService:
         self._asked: list[Command] = []
         self._wake = asyncio.Event()
         self._known = Known(settings)
-        self._trouble: str | None = None
-        """What was wrong with the state file at the start, in words."""
+        self._told_trouble: str | None = None
+        """What was wrong with the state file, as it was told last."""
+        self._renderer: str | None = None
+        """The process that is the renderer, by its boot; None where it is away."""
+        self._renderer_is_back = False
+        """Whether another one has come since the last run began."""
         self._last: Attempt | None = None
         self._run: Run | None = None
         self._changed_at: float | None = None
@@ -153,7 +124,7 @@ class EopService:
         """Stay connected, and build the table whenever it is time."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._bus.run(), name="bus")
-            tasks.create_task(self._keep_up(), name="keep the table up to date")
+            tasks.create_task(self._keep_up(tasks), name="keep the table up to date")
 
     # --- what comes in
 
@@ -171,6 +142,14 @@ class EopService:
         """Take whether the service is there that tells of frame0."""
         self._known.fpga_is_there = birth is not None and birth.state is ServiceState.ONLINE
         self._wake.set()
+
+    def on_renderer_birth(self, _params: Mapping[str, str], birth: ServiceBirth | None) -> None:
+        """Take whether the renderer is there, which stores tables: what failed without it is tried again."""
+        boot = birth.boot if birth is not None and birth.state is ServiceState.ONLINE else None
+        if boot is not None and boot != self._renderer:
+            self._renderer_is_back = True
+            self._wake.set()
+        self._renderer = boot
 
     def on_registry(self, _params: Mapping[str, str], registry: Registry | None) -> None:
         """Take which nodes there are; an absent registry changes nothing."""
@@ -196,10 +175,12 @@ class EopService:
 
     # --- in time
 
-    async def _keep_up(self) -> None:
+    async def _keep_up(self, tasks: asyncio.TaskGroup) -> None:
         await self._bus.picture_complete()
-        self._trouble = self._runner.load(self._clocks().wall)
+        self._runner.memory.load(self._clocks().wall)
+        self._tell_trouble()
         self._show()
+        tasks.create_task(self._keep_showing(), name="show how old the table is")
         await self._wait_for_others()
         while True:
             self._wake.clear()
@@ -207,6 +188,12 @@ class EopService:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S if self._changed_at is None else GATHER_S):
                     await self._wake.wait()
+
+    async def _keep_showing(self) -> None:
+        """Show how it is now and again: time alone makes a table stale, in the middle of a long run too."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._show()
 
     async def _wait_for_others(self) -> None:
         """Give the other services time to say what is so: they start at the same moment."""
@@ -225,8 +212,6 @@ class EopService:
         why = f"wished for by {wished[0].by}" if wished else self._reason()
         if why is not None:
             await self._make(why, wished)
-        else:
-            self._show()
 
     def _is_over(self, command: Command) -> bool:
         """Return whether a command has expired while it waited, and say so to its sender."""
@@ -240,7 +225,14 @@ class EopService:
     def _reason(self) -> str | None:
         now = self._clocks()
         run_at = time.fromisoformat(self._settings.run_at)
-        why = reason_to_run(self._last, now=now, frame0_ns=self._known.frame0_ns, run_at=run_at)
+        why = reason_to_run(
+            self._last,
+            now=now,
+            frame0_ns=self._known.frame0_ns,
+            run_at=run_at,
+            is_rejected=self._known.is_rejected,
+            renderer_is_back=self._renderer_is_back,
+        )
         if why is None and self._changed_at is not None and now.monotonic_s - self._changed_at >= GATHER_S:
             self._changed_at = None
             why = self._newcomers()
@@ -250,7 +242,8 @@ class EopService:
         """Return which nodes have the block and were not told yet, in words; each is told once, then daily."""
         if self._run is None or self._known.registry is None:
             return None
-        new = sorted(self._known.concerned() - self._run.targets.keys())
+        told = {key for key, target in self._run.targets.items() if target.concerned}
+        new = sorted(self._known.concerned() - told)
         return f"{new[0]} is new{f', and {len(new) - 1} more' if len(new) > 1 else ''}" if new else None
 
     # --- a run
@@ -258,26 +251,29 @@ class EopService:
     async def _make(self, why: str, wished: list[Command]) -> None:
         at = self._clocks()
         logger.info("eop: builds the table, %s", why)
+        in_a_row = 0 if self._renderer_is_back or self._last is None else self._last.failures
+        self._renderer_is_back = False
         prepared = await self._prepared(why, at)
-        sent = prepared.run.error is None and prepared.run.merged is not None
-        run = await self._pushed(prepared, wished) if sent else prepared.run
+        is_table = prepared.run.error is None and prepared.run.merged is not None
+        run = await self._pushed(prepared, wished) if is_table else prepared.run
         before, self._run = self._run, run
-        failures = 0 if run.problem is None else (self._last.failures if self._last else 0) + 1
+        failures = 0 if run.problem is None else in_a_row + 1
         self._last = Attempt(at, run.frame0_ns, failures)
         status = self._show()
         self._tell(run, wished, news=before is None or before.problem != run.problem or not failures)
         for command in wished:
-            self._answers.answer(command.envelope, _reply(command, run, status))
+            self._answers.answer(command.envelope, self._reply(command, run, status))
 
     async def _prepared(self, why: str, at: Moment) -> Prepared:
-        prepared = await self._runner.prepare(self._known, why=why, now=at.wall)
-        if self._trouble is None:
-            return prepared
-        warnings = (self._trouble, *prepared.run.warnings)
-        return replace(prepared, run=replace(prepared.run, warnings=warnings))
+        may_drop = why in DROPPING
+        prepared = await self._runner.prepare(self._known, why=why, now=at.wall, may_drop=may_drop)
+        self._tell_trouble()
+        return prepared
 
     async def _pushed(self, prepared: Prepared, wished: list[Command]) -> Run:
-        run = prepared.run
+        run = self._runner.send(prepared.run, now=self._clocks().wall)
+        if run.error is not None:
+            return run
         reason = next((c.arguments.reason for c in wished if c.arguments.reason), None)
         words = f"Earth orientation, {run.why}{f': {reason}' if reason else ''}"[:REASON]
         found = await self._publisher.push(prepared.parcels, run=f"eop-{secrets.token_hex(6)}", reason=words)
@@ -288,7 +284,8 @@ class EopService:
         prepared = await self._prepared("a dry run", self._clocks())
         nodes = [key for parcel in prepared.parcels for key in parcel.nodes]
         run = replace(prepared.run, targets={**prepared.run.targets, **dict.fromkeys(nodes, NOT_SENT)})
-        self._answers.answer(command.envelope, _reply(command, run, would_be(self._status(), run)))
+        status = would_be(self._status(), run, standing=self._runner.standing())
+        self._answers.answer(command.envelope, self._reply(command, run, status))
 
     # --- what is said
 
@@ -296,13 +293,30 @@ class EopService:
         now = self._clocks().wall
         next_at = next_run(self._last, now=now, run_at=time.fromisoformat(self._settings.run_at))
         base = self._runner.base()
-        status = status_of(self._runner.record, self._run, base=base, now=now, next_run_at=next_at)
-        return changed(status, warning=self._trouble) if self._run is None else status
+        unstored = self._runner.memory.unstored
+        return status_of(
+            self._runner.record,
+            self._run,
+            base=base,
+            now=now,
+            next_run_at=next_at,
+            standing=self._runner.standing(),
+            sent_frame0_ns=unstored.frame0_ns if unstored else None,
+        )
 
     def _show(self) -> EopStatus:
         status = self._status()
         self._bus.own(EOP, status)
         return status
+
+    def _tell_trouble(self) -> None:
+        """Tell once what is wrong with the state file; the event stays when the warning is over."""
+        trouble = self._runner.memory.trouble
+        if trouble is not None and trouble != self._told_trouble:
+            logger.warning("eop: %s", trouble)
+            event = Event(at=datetime.now(UTC), kind=EventKind.EOP, text=trouble, ok=False)
+            self._bus.tell(EVENT, bounded(event), service=Service.EOP, group=NO_NAME, node=NO_NAME)
+        self._told_trouble = trouble
 
     def _tell(self, run: Run, wished: list[Command], *, news: bool) -> None:
         words = sentence(run)
@@ -320,6 +334,18 @@ class EopService:
             command=wished[0].envelope.id if wished else None,
         )
         self._bus.tell(EVENT, bounded(event), service=Service.EOP, group=NO_NAME, node=NO_NAME)
+
+    def _reply(self, command: Command, run: Run, status: EopStatus) -> Reply:
+        return Reply(
+            id=command.envelope.id,
+            action=command.envelope.action,
+            group=NO_NAME,
+            ok=run.problem is None,
+            error=run.error,
+            results=results_of(run.targets),
+            warnings=[*self._runner.standing(), *run.warnings],
+            eop=status,
+        )
 
     # --- commands
 
@@ -352,16 +378,3 @@ def _is_dry(command: Command) -> bool:
             return dry_run
         case other:
             raise TypeError(f"no such action: {other}")
-
-
-def _reply(command: Command, run: Run, status: EopStatus) -> Reply:
-    return Reply(
-        id=command.envelope.id,
-        action=command.envelope.action,
-        group=NO_NAME,
-        ok=run.problem is None,
-        error=run.error,
-        results=results_of(run.targets),
-        warnings=list(run.warnings),
-        eop=status,
-    )

@@ -4,15 +4,19 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from conche.contract import ALL, DesiredConfig, EopEntry, Registry, as_object
+from conche.contract import ALL, DesiredConfig, EopEntry, EopTarget, Outcome, Registry, as_object
 from conche.kotekan.blocks import MARKER, updatable_blocks
 
 from .fields import FieldsUnknown, names_in, payload_of
 
 Desired = Mapping[tuple[str, str], DesiredConfig]
 """By group and node."""
+
+
+LISTED: Final = 200
+"""Nodes without the block that are listed by name; of more, a group in which no node has it is told as one. A guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,14 @@ class Addressed:
         ``group/node`` of nodes whose table can't be written, and why.
     without_config
         ``group/node`` of nodes of which nobody can tell whether it concerns them: their config has an error.
+    without_block
+        Nodes whose config has no such block, by group.
     """
 
     parcels: tuple[Parcel, ...] = ()
     wrong: Mapping[str, str] = field(default_factory=dict)
     without_config: Mapping[str, str] = field(default_factory=dict)
+    without_block: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def nodes(self) -> list[str]:
@@ -85,6 +92,7 @@ def address(
     parcels: list[Parcel] = []
     wrong: dict[str, str] = {}
     without: dict[str, str] = {}
+    others: defaultdict[str, list[str]] = defaultdict(list)
     for group, members in sorted(registry.groups.items()):
         found: dict[str, Mapping[str, Any]] = {}
         for node in sorted(members):
@@ -96,9 +104,40 @@ def address(
                     found[node] = _values(one, endpoint=endpoint, key=key, entries=entries)
                 except FieldsUnknown as error:
                     wrong[name] = str(error)
+            else:
+                others[group].append(node)
         whole = all(f"{group}/{node}" not in without | wrong for node in members)
         parcels += _parcels(group, found, whole=whole)
-    return Addressed(tuple(parcels), wrong, without)
+    return Addressed(tuple(parcels), wrong, without, others)
+
+
+def skipped(addressed: Addressed, *, endpoint: str) -> dict[str, EopTarget]:
+    """Return what is said of the nodes that the table does not concern, by ``group/node``; bounded.
+
+    Parameters
+    ----------
+    addressed
+        What is sent.
+    endpoint
+        The updatable block.
+    """
+    others = addressed.without_block
+    many = sum(map(len, others.values())) > LISTED
+    concerned = {
+        key.partition("/")[0] for key in (*addressed.nodes, *addressed.wrong, *addressed.without_config)
+    }
+    found: dict[str, EopTarget] = {}
+    for group, nodes in others.items():
+        if many and group not in concerned:
+            words = f"none of its {len(nodes)} nodes has an updatable block {endpoint}"
+            found[f"{group}/{ALL}"] = _skipped(words)
+        else:
+            found |= {f"{group}/{node}": _skipped(f"has no updatable block {endpoint}") for node in nodes}
+    return found
+
+
+def _skipped(why: str) -> EopTarget:
+    return EopTarget(outcome=Outcome.SKIPPED, error=why, concerned=False)
 
 
 def concerned(registry: Registry, desired: Desired, *, endpoint: str) -> set[str]:

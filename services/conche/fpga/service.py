@@ -28,7 +28,7 @@ from conche.settings import Fpga
 
 from .client import FpgaError, FpgaTimeout, FpgaUnreachable
 from .judging import Look, frame0_change, news, status_after
-from .timing import SECOND_NS, TimingInvalid, judge, read_timing
+from .timing import SECOND_NS, TimingInvalid, is_page, judge, read_timing
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,8 @@ class FpgaService:
             return None
         health = None
         try:
-            await self._master.get(HEALTH)
+            if is_page(await self._master.get(HEALTH)):
+                health = f"GET {HEALTH}: a page, HTML or XML, and no FPGA master's answer"
         except (FpgaUnreachable, FpgaTimeout) as error:
             return Look(down=str(error))
         except FpgaError as error:

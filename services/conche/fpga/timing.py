@@ -82,12 +82,25 @@ def read_timing(body: bytes) -> Timing:
     try:
         told = decode(body)
     except ValidationError as error:
-        raise TimingInvalid(f"{_shown(body.decode(errors='replace'))}: {str(error).lower()}") from None
+        raise TimingInvalid(str(error).lower()) from None
     except (DecodeError, UnicodeDecodeError, RecursionError):
-        raise TimingInvalid(f"not JSON: {_shown(body.decode(errors='replace'))}") from None
+        raise TimingInvalid(_not_json(body)) from None
     if not isinstance(told, dict):
-        raise TimingInvalid(f"{_kind(told)} where there should be an object with frame0_nano and start_ctime")
+        kind = _kind(told).partition(",")[0]
+        raise TimingInvalid(f"{kind} where there should be an object with frame0_nano and start_ctime")
     return Timing(frame0_ns=_frame0(told), start_ns=_start(told))
+
+
+def _not_json(body: bytes) -> str:
+    """Return what a body is that is no JSON, without its words: they may change each time, as a clock does."""
+    if not body.strip():
+        return "not JSON: nothing at all"
+    return "not JSON: a page, HTML or XML" if is_page(body) else "not JSON"
+
+
+def is_page(body: bytes) -> bool:
+    """Return whether an answer is a page for people."""
+    return body.lstrip().startswith(b"<")
 
 
 def _frame0(told: dict[str, Any]) -> int:
@@ -171,7 +184,8 @@ def _off_words(timing: Timing, rollovers: int, off_ns: int) -> str:
     side = "before" if off_ns < 0 else "after"
     return (
         f"frame0 is {utc_words(timing.frame0_ns)}, and the F-engine was started {utc_words(timing.start_ns)}: "
-        f"{length_words(off_ns)} {side} it{behind}; its clock or its GPS receiver is wrong"
+        f"{length_words(off_ns)} {side} it{behind}; its clock or its GPS receiver is wrong; "
+        "if neither is, the setting fpga.max_off_s allows more"
     )
 
 

@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 from astropy.utils import iers as astropy_iers
 from click.testing import CliRunner, Result
+from msgspec import structs
+from msgspec.structs import replace
 from rich.console import Console
 
 from conche.cli.eopline import EopView, eop_view
 from conche.cli.eopstate import blocks_of
 from conche.cli.main import main
+from conche.cli.overview import overview
+from conche.cli.status import Detail
+from conche.cli.status import blocks_of as status_blocks
+from conche.client.targets import resolve
 from conche.contract import (
     EopData,
     EopEntry,
@@ -25,6 +31,14 @@ from conche.contract import (
     ServiceBirth,
     ServiceState,
 )
+from conche.eop.iers import read_bundled, read_bundled_b
+from conche.eop.marks import marks_of
+from conche.eop.merge import Stored
+from conche.eop.plotting import picture as picture_of
+from conche.eop.plotting import title
+from conche.eop.state import Record, StateFile
+
+from .samples import picture, status
 
 FRAME0 = "1772838439000002880"
 NOW = datetime(2026, 11, 21, 15, tzinfo=UTC)
@@ -86,6 +100,10 @@ def test_data_of_a_file_are_those_that_are_used(tmp_path: Path):
         (("--frame0-ns", FRAME0, "--iers", "/nowhere"), 1, "can't be read: No such file"),
         (("--frame0-ns", FRAME0, "--iers", "b", "--at", "2049-01-01T00:00Z"), 1, "eopc04 of"),
         ((), 2, "--frame0-ns"),
+        (("--frame0-ns", FRAME0, "--at", "0001-01-01T00:00Z"), 2, "for the years 1900 to 2199"),
+        (("--frame0-ns", FRAME0, "--at", "0001-01-01T00:00+14:00"), 2, "for the years 1900 to 2199"),
+        (("--frame0-ns", FRAME0, "--at", "9999-12-31T23:00-14:00"), 2, "for the years 1900 to 2199"),
+        (("--frame0-ns", FRAME0, "--at", "1900-01-01T00:00Z", "--before", "1000"), 1, "it reaches from"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(arguments: tuple[str, ...], code: int, words: str):
@@ -98,6 +116,69 @@ def test_a_picture_is_drawn(tmp_path: Path):
     ran = eop("plot", str(tmp_path / "eop.png"), "--at", "2026-03-04T12:00Z")
     assert ran.exit_code == 0, ran.output
     assert (tmp_path / "eop.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_of_a_year_that_can_not_be_is_refused(tmp_path: Path):
+    ran = eop("plot", str(tmp_path / "eop.png"), "--at", "9999-12-31T23:59Z")
+    assert (ran.exit_code, "for the years 1900 to 2199" in ran.output) == (2, True)
+
+
+def entries_of(*values: float, predicted: bool = False) -> list[EopEntry]:
+    """Entries of 2026-03-04 and the days after it."""
+    return [
+        EopEntry(
+            t_inst_ns=1_772_582_400_000_000_000 + n * 86_400 * 10**9, delta_UT1_inst=value, xp_as=value, yp_as=value,
+            predicted=predicted,
+        )
+        for n, value in enumerate(values)
+    ]  # fmt: skip
+
+
+def test_marks_are_the_values_that_were_published_and_hollow_where_they_were_predictions():
+    entries = (*entries_of(0.1, 0.2), *entries_of(0, 0, 0.3, predicted=True)[2:])
+    marks = marks_of(Stored(int(FRAME0), entries))
+    assert [(mark.mjd, mark.ut1_utc_s, mark.predicted) for mark in marks] == [
+        (61_103, 0.1, False), (61_104, 0.2, False), (61_105, 0.3, True)
+    ]  # fmt: skip
+    upper = picture_of(read_bundled(), marks=marks).axes[0]
+    drawn = [line for line in upper.lines if line.get_marker() == "o"]
+    assert [list(line.get_ydata()) for line in drawn] == [[0.1, 0.2], [0.3]]
+    assert [line.get_markerfacecolor() for line in drawn] == ["tab:blue", "none"]
+
+
+def test_marks_have_the_leap_seconds_that_utc_has():
+    before = 1_400_000_000_000_000_000  # two leap seconds before the entries
+    times = [structs.replace(one, t_inst_ns=one.t_inst_ns + 2 * 10**9) for one in entries_of(-1.9)]
+    (mark,) = marks_of(Stored(before, tuple(times)))
+    assert (mark.mjd, round(mark.ut1_utc_s, 9)) == (61_103, 0.1)
+
+
+def test_final_values_are_not_said_to_be_predictions():
+    assert "predicted" in title(read_bundled())
+    assert "predicted" not in title(read_bundled_b())
+
+
+def test_a_state_file_s_entries_are_drawn_without_a_broker(tmp_path: Path):
+    state = tmp_path / "eop.json"
+    entries = entries_of(0.1, 0.2)
+    StateFile(state).write(Record(written_at=NOW, frame0_ns=int(FRAME0), iers=DATA, entries=entries))
+    ran = eop("plot", str(tmp_path / "eop.png"), "--state", str(state))
+    assert ran.exit_code == 0, ran.output
+    assert (tmp_path / "eop.png").exists()
+    state.write_text("{")
+    ran = eop("plot", str(tmp_path / "eop.png"), "--state", str(state))
+    assert (ran.exit_code, "eop.json: " in ran.output) == (1, True)
+    assert state.read_text() == "{"
+
+
+def test_without_a_broker_a_picture_says_what_can_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CONCHE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    ran = eop("plot", str(tmp_path / "eop.png"))
+    assert ran.exit_code != 0
+    assert "--state FILE marks the table of a state file, --at TIME" in ran.output
+    both = eop("plot", str(tmp_path / "eop.png"), "--at", "2026-03-04T12:00Z", "--state", __file__)
+    assert (both.exit_code, "give one of them" in both.output) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +206,7 @@ DATA = EopData(
     source="finals2000A of test", measured_to=NOW - timedelta(days=9), age_days=9, runs_out_at=NOW,
     predicted_from=NOW - timedelta(days=8),
 )  # fmt: skip
-ENTRY = EopEntry(t_inst_ns=1, delta_UT1_inst=-0.1, xp_as=0.1, yp_as=0.2)
+ENTRY = EopEntry(t_inst_ns=1, delta_UT1_inst=-0.1, xp_as=0.1, yp_as=0.2, predicted=True)
 FRESH = EopStatus(
     state=EopState.FRESH, last_success_at=NOW - timedelta(hours=3), first=NOW, last=NOW, entries=[ENTRY],
     frame0_ns=int(FRAME0), iers=DATA, next_run_at=NOW + timedelta(hours=21),
@@ -134,8 +215,8 @@ FRESH = EopStatus(
 ONLINE = ServiceBirth(state=ServiceState.ONLINE, boot="b", since=NOW)
 
 
-def printed(view: EopView) -> str:
-    console = Console(width=140)
+def printed(view: EopView, *, width: int = 140) -> str:
+    console = Console(width=width)
     with console.capture() as captured:
         for block in blocks_of(view, NOW):
             console.print(block)
@@ -152,10 +233,10 @@ def test_all_of_it_is_shown_with_what_became_of_each_node():
     for words in (
         "next run  2026-11-22 12:00 UTC",
         f"frame0    {FRAME0} ns",
-        "measured to 2026-11-12 (9 d ago), predicted from 2026-11-13, ends 2026-11-21",
+        "measured to 2026-11-12 (9 d ago), ends 2026-11-21",
         "nodes     ok  cx/cx1",
         "nodes     held  cx/cx2: stored; why",
-        "2026-11-21          1      -0.1000000  0.100000  0.200000",
+        "2026-11-21          1      -0.1000000  0.100000  0.200000  predicted",
     ):
         assert words in shown
 
@@ -172,7 +253,49 @@ def test_all_of_it_is_shown_with_what_became_of_each_node():
 def test_how_bad_it_is_follows_from_the_state_if_a_node_needs_it(state: EopState, health: Health):
     targets = FRESH.targets
     assert EopView(EopStatus(state=state, targets=targets)).health is health
-    assert EopView(EopStatus(state=state)).health is Health.NORMAL
+    skipped = {"cx/cx1": EopTarget(outcome=Outcome.SKIPPED, error="has no such block", concerned=False)}
+    for nobody in ({}, skipped):
+        view = EopView(EopStatus(state=state, targets=nobody))
+        assert view.health is Health.NORMAL
+        assert view.words(NOW).plain.startswith(f"{state}  none was pushed yet")
+        assert view.words(NOW).style == "dim"
+
+
+def test_a_failure_without_targets_is_seen_in_the_status():
+    failed = EopStatus(state=EopState.FAILED, error="there is no registry yet")
+    text = in_status(failed)
+    assert "eop     failed  none was pushed yet; there is no registry yet" in text
+
+
+def test_a_warning_stands_in_the_status_and_makes_it_one():
+    text = in_status(replace(FRESH, warning="the IERS data end on 2026-12-20"))
+    assert "the IERS data end on 2026-12-20" in " ".join(text.split())
+    assert text.splitlines()[-1].startswith("warning")
+
+
+def in_status(eop: EopStatus) -> str:
+    """What `conche status` shows, on 80 columns."""
+    one = picture({"cx/cx1": status()}, eop="online")
+    console = Console(width=80)
+    with console.capture() as captured:
+        for block in status_blocks(
+            overview(one, resolve(["all"], one.groups()), NOW, eop=eop), Detail.FOLDED, now=NOW
+        ):
+            console.print(block)
+    assert all(len(line) <= 80 for line in captured.get().splitlines())
+    return captured.get()
+
+
+def test_eighty_columns_are_enough_for_a_table_to_the_nanosecond():
+    long = EopEntry(
+        t_inst_ns=1_772_838_439_000_002_880, delta_UT1_inst=-12.3456789, xp_as=-0.123456, yp_as=-0.123456,
+        predicted=True,
+    )  # fmt: skip
+    text = printed(EopView(replace(FRESH, entries=[long], error="word " * 40, warning="x" * 100)), width=80)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    row = "2026-11-21  1772838439000002880     -12.3456789  -0.123456  -0.123456  predicted"
+    assert row in text.splitlines()
+    assert text.count("word") == 40
 
 
 def test_a_service_that_is_away_is_told_with_what_it_said_last():

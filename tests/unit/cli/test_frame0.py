@@ -56,10 +56,19 @@ def test_it_is_as_bad_as_this(state: str, away: str | None, health: Health):
     assert found.health is (Health.ERROR if away else health)  # a service that is lost is a problem by itself
 
 
-def test_where_none_is_configured_or_nothing_was_ever_said_there_is_nothing_to_show():
+def test_where_nothing_was_ever_said_there_is_nothing_to_show():
     assert fpga_view(None, birth()) is None
-    assert fpga_view(fpga("unconfigured"), birth()) is None
     assert fpga_view(fpga(), birth()) is not None
+
+
+@pytest.mark.parametrize("state", ["online", "lost"])
+def test_where_none_is_configured_that_is_said_dimly_and_is_nobody_s_trouble(state: str):
+    view = fpga_view(fpga("unconfigured"), birth(state))
+    assert view is not None
+    line = view.words(NOW)
+    assert "unconfigured  no FPGA master: the setting fpga.url names it" in line.plain
+    assert any("dim" in str(part.style) for part in [line, *line.spans])
+    assert view.health is Health.NORMAL
 
 
 def test_times_of_the_instrument_are_shown_to_the_nanosecond():

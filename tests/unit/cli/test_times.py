@@ -72,6 +72,13 @@ def test_what_is_still_to_come_is_no_since() -> None:
         parse_since((NOW + timedelta(hours=1)).isoformat(), NOW)
 
 
+@pytest.mark.parametrize("words", ["0001-01-01T00:00+14:00", "9999-12-31T23:00-14:00"])
+def test_a_time_that_is_beyond_the_calendar_in_utc_is_no_time(words: str) -> None:
+    for parse in (parse_since, parse_until):
+        with pytest.raises(TimeInvalid, match="is no time"):
+            parse(words, NOW)
+
+
 def test_what_is_no_time_is_told_with_the_remedy_for_since() -> None:
     with pytest.raises(TimeInvalid, match=r"the last one, in UTC"):
         parse_since("yesterday", NOW)

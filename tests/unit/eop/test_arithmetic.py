@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import erfa
 import pytest
@@ -10,8 +11,10 @@ from astropy.time import Time
 from astropy.utils import iers as astropy_iers
 
 from conche.contract import EopEntry
-from conche.eop.iers import Iers, read_bundled, read_bundled_b, read_leap_seconds
-from conche.eop.table import TableImpossible, build, days_around
+from conche.eop.fields import NEW, payload_of
+from conche.eop.iers import Day, Iers, read_bundled, read_bundled_b, read_leap_seconds
+from conche.eop.making import make
+from conche.eop.table import TableImpossible, build, check_leap_seconds, days_around
 from conche.eop.times import (
     Frame0Invalid,
     LeapSeconds,
@@ -161,6 +164,104 @@ def test_a_leap_second_that_the_list_lacks_is_noticed(rapid: Iers):
         build(days, base=TimeBase(BETWEEN, without), iers=rapid)
 
 
+def drifting(first: int, last: int, *, leap: int | None = None) -> Iers:
+    """Data whose UT1 - UTC goes down by a millisecond a day, and up by a second on one."""
+    return Iers("test", {
+        mjd: Day((first - mjd) * 1e-3 + (leap is not None and mjd >= leap), 0.1, 0.3)
+        for mjd in range(first, last + 1)
+    })  # fmt: skip
+
+
+def test_a_leap_second_of_months_ago_that_the_list_lacks_fails_a_table_of_today():
+    leap = 61_200
+    now = midnight(61_400)
+    iers = drifting(61_000, 61_500, leap=leap)
+    with pytest.raises(
+        TableImpossible, match=rf"UT1 would jump by \+0\.999 s on {date_of(leap)}: .* pip install"
+    ):
+        make(AFTER_BOTH, iers=iers, now=now, before=2, after=2)
+    later = LeapSeconds((*LEAPS.days, leap), (*LEAPS.tai_utc, 38), 99_999)
+    check_leap_seconds(iers, later, until=61_404)
+    with pytest.raises(TableImpossible, match=r"jump by -1\.001 s"):
+        check_leap_seconds(drifting(61_000, 61_500), later, until=61_404)
+
+
+def test_a_leap_second_that_is_to_come_after_the_table_fails_nothing_yet():
+    iers = drifting(61_000, 61_500, leap=61_450)
+    made = make(AFTER_BOTH, iers=iers, now=midnight(61_400), before=2, after=2)
+    assert [round(e.delta_UT1_inst + 0.398, 9) for e in made.table.entries] == [
+        0,
+        -1e-3,
+        -2e-3,
+        -3e-3,
+        -4e-3,
+        -5e-3,
+    ]
+
+
+def test_the_bundled_data_and_leap_seconds_agree(rapid: Iers, final: Iers):
+    for iers in (rapid, final):
+        check_leap_seconds(iers, LEAPS, until=iers.last)
+
+
+def test_a_value_that_was_cut_short_is_no_value():
+    iers = drifting(61_000, 61_500)
+    assert isinstance(iers.days, dict)
+    iers.days[61_402] = Day(-0.3, 0.1, 0.3)
+    with pytest.raises(TableImpossible, match="it drifts by milliseconds: the IERS data are damaged"):
+        make(AFTER_BOTH, iers=iers, now=midnight(61_400), before=2, after=2)
+
+
+# Published values, as they stand in the columns of the files: read here without astropy.
+
+
+def columns_of_finals(day: str) -> tuple[float, float, float]:
+    """UT1 - UTC [s] and the pole [arcsec] of a line such as ``15 7 1``; Bulletin B's, where it has them.
+
+    Columns as in https://maia.usno.navy.mil/ser7/readme.finals2000A: x 19-27 or 135-144, y 38-46 or 145-154, UT1 - UTC
+    59-68 or 155-165.
+    """
+    lines = Path(astropy_iers.IERS_A_FILE).read_text().splitlines()
+    line = next(line for line in lines if line[:6] == day)
+    rapid = (line[58:68], line[18:27], line[37:46])
+    final = (line[154:165], line[134:144], line[144:154])
+    return tuple(float(one) for one in (final if all(one.strip() for one in final) else rapid))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("day", "published", "leaps"),
+    [
+        (datetime(2015, 6, 30), (-0.6760362, 0.140827, 0.448895), -1),
+        (datetime(2015, 7, 1), (0.3233627, 0.142150, 0.448167), 0),
+        (datetime(2016, 12, 31), (-0.4077600, 0.081318, 0.262990), 0),
+        (datetime(2017, 1, 1), (0.5912975, 0.080450, 0.263074), 1),
+    ],
+    ids=["2015-06-30", "2015-07-01", "2016-12-31", "2017-01-01"],
+)
+def test_values_are_those_that_the_iers_has_published(
+    day: datetime, published: tuple[float, float, float], leaps: int, rapid: Iers
+):
+    """frame0 lies between the leap seconds of 2015 and 2016; the literal values are those of Bulletin B."""
+    line = f"{day:%y}{day.month:2}{day.day:2}"
+    assert columns_of_finals(line) == pytest.approx(published, abs=1e-9)
+    mjd = mjd_of(unix_ns(day.replace(tzinfo=UTC)))
+    (entry,) = build(range(mjd, mjd + 1), base=TimeBase(BETWEEN, LEAPS), iers=rapid)
+    assert entry.delta_UT1_inst == pytest.approx(published[0] - leaps, abs=1e-9)
+    assert (entry.xp_as, entry.yp_as) == pytest.approx(published[1:], abs=1e-9)
+
+
+def test_every_value_of_ten_years_is_that_of_its_line(rapid: Iers, final: Iers):
+    wanted = {}
+    for line in Path(astropy_iers.IERS_B_FILE).read_text().splitlines():
+        if not line.startswith("#") and (at := line.split())[0] >= "2014":
+            wanted[round(float(at[4]))] = (float(at[7]), float(at[5]), float(at[6]))
+    assert len(wanted) > 3650
+    for mjd, values in wanted.items():
+        day = final.days[mjd]
+        assert (day.ut1_utc_s, day.xp_as, day.yp_as) == pytest.approx(values, abs=1e-9)
+        assert rapid.days[mjd].ut1_utc_s == pytest.approx(values[0], abs=1e-3)
+
+
 def test_days_and_dates_agree():
     assert mjd_of(unix_ns(datetime(2017, 1, 1, tzinfo=UTC))) == 57_754
     assert str(date_of(57_754)) == "2017-01-01"
@@ -168,4 +269,6 @@ def test_days_and_dates_agree():
 
 
 def test_an_entry_s_fields_are_named_as_kotekan_has_them():
-    assert EopEntry.__struct_fields__ == ("t_inst_ns", "delta_UT1_inst", "xp_as", "yp_as")
+    entry = EopEntry(t_inst_ns=1, delta_UT1_inst=0.1, xp_as=0.2, yp_as=0.3, predicted=True)
+    (told,) = payload_of([entry], NEW)
+    assert told == {"t_inst_ns": 1, "delta_UT1_inst": 0.1, "xp_as": 0.2, "yp_as": 0.3}

@@ -1,5 +1,8 @@
 """IERS data are read from files, never from the network, and say how old they are."""
 
+import bz2
+import gzip
+import lzma
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +23,7 @@ from conche.eop.iers import (
     read_leap_seconds,
     warning_of,
 )
-from conche.eop.table import build, days_around
+from conche.eop.table import TableImpossible, build, days_around
 from conche.eop.times import LeapSeconds, TimeBase
 
 NOW = datetime(2026, 11, 21, 15, tzinfo=UTC)
@@ -89,13 +92,71 @@ def test_both_formats_are_told_apart_by_their_content(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>404</html>\n", b"# eopc04\n# nothing\n", b"\0\xff" * 500, b"1 2 3\n4 5 6\n"]
+    "content",
+    [b"", b"<html>404</html>\n", b"# eopc04\n# nothing\n", b"\0\xff" * 500 + b"\n", b"1 2 3\n4 5 6\n"],
+    ids=["empty", "page", "comments", "bytes", "numbers"],
 )
 def test_a_file_of_something_else_is_refused_with_what_it_takes(content: bytes, tmp_path: Path):
     path = tmp_path / "finals"
     path.write_bytes(content)
     with pytest.raises(IersUnreadable, match=r"holds no IERS data.*finals2000A\.all|has no days"):
         read_file(path)
+
+
+PACK = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.01])
+def test_a_compressed_file_whole_or_damaged_is_refused_in_words(kind: str, share: float, tmp_path: Path):
+    data = PACK[kind](Path(astropy_iers.IERS_A_FILE).read_bytes()[-100_000:])
+    path = tmp_path / "finals"
+    path.write_bytes(data[: round(len(data) * share)])
+    with pytest.raises(IersUnreadable, match="it is compressed: unpack it"):
+        read_file(path)
+
+
+def recent() -> bytes:
+    """Bundled data of some years, to the last day that has values."""
+    lines = Path(astropy_iers.IERS_A_FILE).read_bytes().splitlines(keepends=True)
+    return b"".join([line for line in lines if line[58:68].strip()][-1500:])
+
+
+@pytest.mark.parametrize("cut", range(1, 188, 7))
+def test_a_file_that_was_cut_short_is_refused_wherever(cut: int, tmp_path: Path):
+    path = tmp_path / "finals"
+    path.write_bytes(recent()[: -200 * 188 - cut])
+    with pytest.raises(IersUnreadable, match="its last line is not whole"):
+        read_file(path)
+
+
+@pytest.mark.parametrize(("begin", "end", "what"), [(61, 68, "UT1 jumps"), (21, 27, "the pole jumps")])
+def test_a_number_that_lost_its_last_digits_is_noticed(begin: int, end: int, what: str, tmp_path: Path):
+    lines = recent().splitlines(keepends=True)
+    number = max(n for n, line in enumerate(lines) if abs(float(line[58:68])) > 0.03)
+    line = lines[number]
+    lines[number] = line[:begin] + b" " * (end - begin) + line[end:]
+    path = tmp_path / "finals"
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(IersUnreadable, match=rf"{what} by .*: it is damaged"):
+        read_file(path)
+
+
+def test_a_leap_second_in_the_data_is_no_damage_of_them(tmp_path: Path):
+    lines = recent().splitlines(keepends=True)
+    for n, line in enumerate(lines[-300:], start=len(lines) - 300):
+        lines[n] = line[:58] + b"%10.7f" % (float(line[58:68]) + 1) + line[68:154] + b" " * 11 + line[165:]
+    path = tmp_path / "finals"
+    path.write_bytes(b"".join(lines))
+    assert len(read_file(path).days) == 1500
+
+
+def test_the_remedy_names_the_file_where_a_file_is_read(tmp_path: Path):
+    path = tmp_path / "finals"
+    path.write_bytes(recent())
+    assert read_file(path).remedy == f"put newer data into {path}"
+    with pytest.raises(TableImpossible, match=f"put newer data into {path}"):
+        build(range(70_000, 70_002), base=TimeBase(10**18, LEAPS), iers=read_file(path))
 
 
 def test_a_file_with_a_hole_in_it_is_refused(tmp_path: Path):

@@ -1,14 +1,14 @@
 """The promises of the merge, over any course of days."""
 
-from dataclasses import dataclass, field
-
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from conche.contract import EopEntry
-from conche.eop.merge import Begun, Merged, Stored, is_sorted, merge
-from conche.eop.times import NS_PER_DAY
+from conche.eop.merge import Begun, Merged, Stored, check_join, is_sorted, merge
+from conche.eop.smooth import Jump
+from conche.eop.times import NS_PER_DAY, NS_PER_S
 
 FRAME0 = 1_772_838_439_000_002_880
 DAY0 = 20_000
@@ -53,13 +53,67 @@ def test_old_entries_stay_while_the_others_have_none_on_each_side_of_now():
     assert days_of(merge(stored(1, 9, 10), stored(4, 5, 6, 7), now_ns=at(5.5))) == [1, 9, 10]
 
 
-def test_a_table_that_ran_out_long_ago_gives_place_to_the_new_one():
-    assert days_of(merge(stored(1, 2, 3), stored(100, 101, 102, 103), now_ns=at(101.5))) == [
-        100,
-        101,
-        102,
-        103,
-    ]
+def test_new_entries_are_no_reason_to_leave_out_stored_ones():
+    merged = merge(stored(1, 2, 3), stored(3, 4, 5, 6), now_ns=at(4.5))
+    assert days_of(merged) == [1, 2, 3, 4, 5, 6]
+    assert merged.covers_now
+
+
+def test_a_table_that_ran_out_long_ago_gives_place_to_the_new_one_on_the_day_after():
+    merged = merge(stored(1, 2, 3), stored(100, 101, 102, 103), now_ns=at(101.5))
+    assert days_of(merged) == [1, 2, 3, 100, 101, 102, 103]
+    assert days_of(merge(merged.table, stored(101, 102, 103, 104), now_ns=at(102.5))) == [101, 102, 103, 104]
+
+
+def test_where_nothing_may_be_dropped_entries_are_only_appended():
+    merged = merge(stored(1, 2, 3, 4, 5, 6), stored(2, 3, 4, 5, 6, 7), now_ns=at(4.5), may_drop=False)
+    assert days_of(merged) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_leap_second_that_became_known_makes_no_two_entries_of_one_midnight():
+    late = Stored(
+        FRAME0, tuple(structs.replace(entry(d), t_inst_ns=d * NS_PER_DAY + NS_PER_S) for d in (4, 5, 6, 7))
+    )
+    merged = merge(stored(2, 3, 4, 5, 6), late, now_ns=at(4.5))
+    assert merged.table.entries == (*stored(4, 5, 6).entries, late.entries[-1])
+    early = Stored(
+        FRAME0, tuple(structs.replace(entry(d), t_inst_ns=d * NS_PER_DAY - NS_PER_S) for d in (6, 7))
+    )
+    assert len(merge(stored(2, 3, 4, 5, 6), early, now_ns=at(4.5)).table.entries) == 6
+
+
+# --- where they join
+
+
+def test_a_table_that_goes_on_where_the_stored_one_ends_is_taken():
+    check_join(stored(1, 2, 3), stored(2, 3, 4, value=0.009), now_ns=at(2.5))
+    check_join(stored(1, 2, 3), stored(13, 14, 15, value=0.09), now_ns=at(14.5))
+
+
+@pytest.mark.parametrize(
+    ("new", "value", "words"),
+    [
+        ((2, 3, 4), 0.05, r"UT1 would jump by \+0\.050 s"),
+        ((2, 3, 4), -1.0, r"UT1 is another by -1\.000 s"),
+        ((2, 3), 1.0, r"UT1 is another by \+1\.000 s"),
+        ((4, 5, 6), 1.0, r"UT1 would jump by \+1\.000 s"),
+    ],
+)
+def test_a_table_that_does_not_is_refused(new: tuple[int, ...], value: float, words: str):
+    with pytest.raises(Jump, match=words):
+        check_join(stored(1, 2, 3), stored(*new, value=value), now_ns=at(2.5))
+
+
+def test_a_pole_that_jumps_is_refused():
+    fresh = Stored(FRAME0, (structs.replace(entry(4), xp_as=0.1),))
+    with pytest.raises(Jump, match="x of the pole would jump by"):
+        check_join(stored(1, 2, 3), fresh, now_ns=at(2.5))
+
+
+def test_predictions_of_a_year_ahead_may_differ_by_their_errors():
+    check_join(stored(300, 301), stored(301, 302, value=0.03), now_ns=at(1))
+    with pytest.raises(Jump):
+        check_join(stored(300, 301), stored(301, 302, value=0.03), now_ns=at(300))
 
 
 @pytest.mark.parametrize("nothing", [None, stored()])
@@ -101,7 +155,7 @@ def check_promises(before: Stored | None, fresh: Stored, merged: Merged, now_ns:
     assert all(one.t_inst_ns > before.entries[-1].t_inst_ns for one in added), "put between or before"
     assert set(added) <= set(fresh.entries)
     if len(kept) < len(known):
-        times = [one.t_inst_ns for one in after.entries]
+        times = [one.t_inst_ns for one in kept]
         assert times[0] <= now_ns <= times[-1], "dropped although none is left on one side of now"
 
 
@@ -114,48 +168,6 @@ def test_no_promise_is_broken_by_any_two_tables(old: list[int], new: list[int], 
     before, fresh = stored(*old, value=1.0), stored(*new, value=2.0, frame0_ns=frame0)
     merged = merge(before, fresh, now_ns=at(now))
     check_promises(before, fresh, merged, at(now))
-    assert merge(merged.table, fresh, now_ns=at(now)).table == merged.table, "twice is not as once"
-
-
-@dataclass
-class Telescope:
-    """A year of days: what is stored, and every value that was ever pushed in this time base."""
-
-    frame0: int = FRAME0
-    kept: Stored | None = None
-    pushed: dict[int, EopEntry] = field(default_factory=dict)
-
-    def run(self, day: int, hour: float, revision: float, *, delivered: bool) -> None:
-        fresh = Stored(self.frame0, tuple(entry(d, revision + d * 1e-3) for d in range(day - 2, day + 4)))
-        now_ns = at(day + hour)
-        merged = merge(self.kept, fresh, now_ns=now_ns)
-        check_promises(self.kept, fresh, merged, now_ns)
-        assert merged.covers_now
-        assert merged.table.frame0_ns == self.frame0
-        if self.kept is not None and self.kept.frame0_ns != self.frame0:
-            self.pushed.clear()
-        if delivered:
-            for one in merged.table.entries:
-                assert self.pushed.setdefault(one.t_inst_ns, one) == one, "a value that was pushed changed"
-            self.kept = merged.table
-
-
-@settings(max_examples=60)
-@given(st.data())
-def test_a_year_with_restarts_missed_days_refined_values_and_another_frame0_keeps_every_promise(
-    data: st.DataObject,
-):
-    telescope = Telescope()
-    moved = data.draw(st.integers(1, 364), label="day of another frame0")
-    away = data.draw(st.sets(st.integers(0, 364), max_size=200), label="missed days")
-    failed = data.draw(st.sets(st.integers(0, 364), max_size=30), label="days on which a group refused")
-    again = data.draw(st.sets(st.integers(0, 364), max_size=60), label="days with a restart")
-    refined = data.draw(st.lists(st.floats(0, 1e-4), min_size=1, max_size=8), label="refined values")
-    for day in range(365):
-        if day == moved:
-            telescope.frame0 += 86_400_000_000_123
-        if day in away:
-            continue
-        for hour in (0.5, *((0.9,) if day in again else ())):
-            revision = refined[(day + round(hour)) % len(refined)]
-            telescope.run(DAY0 + day, hour, revision, delivered=day not in failed)
+    twice = merge(merged.table, fresh, now_ns=at(now)).table
+    assert twice.entries == merged.table.entries[-len(twice.entries) :], "more than old entries went"
+    assert merge(twice, fresh, now_ns=at(now)).table == twice, "thrice is not as twice"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -79,8 +80,8 @@ async def test_each_group_gets_its_values_under_the_service_s_own_name_with_an_i
     assert [(p["user"], p["group"], p["node"], p["action"]) for _, p, _ in bus.sent] == [
         ("eop", "cx", "all", "updatable_config"), ("eop", "recv", "r1", "updatable_config")
     ]  # fmt: skip
-    assert [(w.id, w.endpoint, w.values, w.reason, w.expires_at) for _, _, w in bus.sent] == [
-        ("run-0", "eop", {"table": [1]}, "daily", None), ("run-1", "eop", {"table": [2]}, "daily", None)
+    assert [(w.id, w.endpoint, w.values, w.reason) for _, _, w in bus.sent] == [
+        ("run-0", "eop", {"table": [1]}, "daily"), ("run-1", "eop", {"table": [2]}, "daily")
     ]  # fmt: skip
 
 
@@ -115,6 +116,32 @@ async def test_a_broker_lost_between_two_groups_is_waited_for_and_the_same_ids_g
         bus.breaks, bus.connected, bus.answer = False, True, answer
     assert {one.outcome for one in pushed.result().values()} == {Outcome.OK}
     assert bus.ids == ["run-0", "run-1", "run-1"]
+
+
+async def test_a_command_ends_when_nobody_waits_for_it_any_more(bus: Bus, publisher: Publisher):
+    began = datetime.now(UTC)
+    await publisher.push([CX], run="run", reason="")
+    ends = {wish.expires_at for _, _, wish in bus.sent}
+    assert len(ends) == 1
+    assert began <= ends.pop() - timedelta(seconds=PATIENCE_S) <= datetime.now(UTC)
+
+
+async def test_what_expired_while_the_broker_was_away_is_sent_anew_under_another_id(
+    bus: Bus, publisher: Publisher
+):
+    def expired(params: dict[str, str], wish: UpdatableConfig) -> None:
+        publisher.on_reply({"user": "eop", "id": wish.id or ""}, reply(wish, error="it has expired"))
+
+    async with asyncio.TaskGroup() as tasks:
+        pushed = tasks.create_task(publisher.push([RECV], run="run", reason=""))
+        await asyncio.sleep(1)
+        bus.connected = False
+        await asyncio.sleep(2 * PATIENCE_S)
+        answer = answering(publisher)
+        bus.answer = lambda params, wish: (expired if wish.id == "run-0" else answer)(params, wish)
+        bus.connected = True
+    assert pushed.result()["recv/r1"].outcome is Outcome.OK
+    assert bus.ids == ["run-0", "run-0", "run-0-1"]
 
 
 async def test_a_group_that_refuses_fails_with_its_words_and_the_others_do_not(

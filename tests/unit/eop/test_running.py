@@ -49,9 +49,27 @@ async def pushed(runner: Runner, known: Known, *, days: float = 0, target: EopTa
     """Have a table pushed, some days later, with one outcome everywhere."""
     made = await prepared(runner, known, days=days)
     assert made.run.error is None
+    now = NOW + timedelta(days=days)
+    sent = runner.send(made.run, now=now)
     nodes = [key for parcel in made.parcels for key in parcel.nodes]
-    run = replace(made.run, targets=dict.fromkeys(nodes, target))
-    return runner.store(run, now=NOW + timedelta(days=days))
+    return runner.store(replace(sent, targets=dict.fromkeys(nodes, target)), now=now)
+
+
+def restarted(tmp_path: Path) -> Runner:
+    """Another process, with the same files."""
+    later = Runner(Eop(), file=StateFile(tmp_path / "eop.json"))
+    later.memory.load(NOW)
+    return later
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def refine(iers: Iers, by_s: float) -> None:
+    assert isinstance(iers.days, dict)
+    for mjd, day in list(iers.days.items()):
+        iers.days[mjd] = replace(day, ut1_utc_s=day.ut1_utc_s + by_s)
 
 
 def days_in(run: Run) -> list[int]:
@@ -74,9 +92,7 @@ async def test_what_was_pushed_is_stored_and_continued_the_next_day(runner: Runn
     first = runner.record
     assert first is not None
     assert (first.targets, first.frame0_ns, first.iers.source) == ({"cx/cx1": OK}, FRAME0, "test data")
-    for mjd, day in list(iers.days.items()):
-        assert isinstance(iers.days, dict)
-        iers.days[mjd] = replace(day, ut1_utc_s=day.ut1_utc_s + 1e-5)  # refined
+    refine(iers, 1e-5)
     run = await pushed(runner, known, days=1)
     assert days_in(run) == [-1, 0, 1, 2, 3, 4]
     assert runner.record is not None
@@ -87,9 +103,9 @@ async def test_a_later_process_goes_on_where_the_earlier_one_ended(
     runner: Runner, known: Known, tmp_path: Path
 ):
     await pushed(runner, known)
-    later = Runner(Eop(), file=StateFile(tmp_path / "eop.json"))
-    assert later.load(NOW) is None
-    assert later.record == runner.record
+    later = restarted(tmp_path)
+    assert later.memory.trouble is None
+    assert (later.record, later.memory.sent) == (runner.record, runner.memory.sent)
 
 
 async def test_where_any_target_failed_the_file_stays_as_it_was(runner: Runner, known: Known, tmp_path: Path):
@@ -100,19 +116,31 @@ async def test_where_any_target_failed_the_file_stays_as_it_was(runner: Runner, 
     assert (tmp_path / "eop.json").read_bytes() == before
 
 
-async def test_what_some_nodes_took_is_not_contradicted_though_others_failed(
-    runner: Runner, known: Known, iers: Iers
+@pytest.mark.parametrize(
+    "target", [FAILED, EopTarget(outcome=Outcome.FAILED, error="no answer within 120 s")]
+)
+async def test_what_was_sent_is_not_contradicted_though_it_failed_and_the_process_was_restarted(
+    runner: Runner, known: Known, iers: Iers, tmp_path: Path, target: EopTarget
 ):
-    known.registry = registry("cx/cx1", "cx/cx2")
-    known.desired["cx", "cx2"] = desired(NEW)
+    first = await pushed(runner, known, target=target)
+    refine(iers, 1e-3)
+    again = await pushed(restarted(tmp_path), known, target=target)
+    assert first.merged is not None
+    assert again.merged is not None
+    assert again.merged.table == first.merged.table
+    assert not (tmp_path / "eop.json").exists()
+
+
+async def test_a_crash_in_the_middle_of_a_push_changes_no_value(
+    runner: Runner, known: Known, iers: Iers, tmp_path: Path
+):
     made = await prepared(runner, known)
-    runner.store(replace(made.run, targets={"cx/cx1": OK, "cx/cx2": FAILED}), now=NOW)
-    assert isinstance(iers.days, dict)
-    iers.days.update({mjd: replace(day, ut1_utc_s=0.0) for mjd, day in iers.days.items()})
-    again = await prepared(runner, known)
+    runner.send(made.run, now=NOW)  # and no more is heard of it
+    refine(iers, 1e-3)
+    again = await pushed(restarted(tmp_path), known)
     assert made.run.merged is not None
-    assert again.run.merged is not None
-    assert again.run.merged.table == made.run.merged.table
+    assert again.merged is not None
+    assert again.merged.table == made.run.merged.table
 
 
 @pytest.mark.parametrize("outcome", [Outcome.HELD, Outcome.UNREACHABLE, Outcome.SKIPPED])
@@ -123,7 +151,7 @@ async def test_nodes_that_get_it_later_keep_nothing_from_being_stored(
     assert runner.record is not None
 
 
-async def test_another_frame0_sets_the_file_aside_begins_anew_and_says_so(
+async def test_another_frame0_keeps_the_table_beside_begins_anew_and_says_so(
     runner: Runner, known: Known, tmp_path: Path
 ):
     await pushed(runner, known)
@@ -132,7 +160,106 @@ async def test_another_frame0_sets_the_file_aside_begins_anew_and_says_so(
     assert days_in(run) == [-1, 0, 1, 2, 3, 4]
     assert run.warnings == (f"frame0 was {FRAME0} and is {FRAME0 + 1}: the table begins anew",)
     assert "begun anew for another frame0" in sentence(run)
-    assert set(os.listdir(tmp_path)) == {"eop.json", f"eop.json.frame0-{FRAME0}"}
+    assert set(os.listdir(tmp_path)) == {"eop.json", "eop.json.sent", f"eop.json.frame0-{FRAME0}"}
+
+
+async def test_that_the_table_begins_anew_is_said_until_it_is_stored(
+    runner: Runner, known: Known, tmp_path: Path
+):
+    await pushed(runner, known)
+    known.fpga = structs.replace(GOOD, frame0_ns=FRAME0 + 1)
+    anew = f"frame0 was {FRAME0} and is {FRAME0 + 1}: the table begins anew"
+    for later in (runner, restarted(tmp_path)):
+        run = await pushed(later, known, target=FAILED)
+        assert run.warnings == (anew,)
+        assert f"a table for frame0 {FRAME0 + 1} was sent on 2026-11-21 15:00 UTC" in later.standing()[0]
+        assert f"what is stored is of frame0 {FRAME0}" in later.standing()[0]
+    later = restarted(tmp_path)
+    await pushed(later, known)
+    assert later.standing() == []
+    assert (await pushed(later, known)).warnings == ()
+
+
+async def test_a_frame0_that_comes_back_is_given_the_table_that_it_had(
+    runner: Runner, known: Known, iers: Iers, tmp_path: Path
+):
+    await pushed(runner, known)
+    await pushed(runner, known, days=1, target=FAILED)  # some may have it
+    first = runner.memory.sent
+    assert first is not None
+    known.fpga = structs.replace(GOOD, frame0_ns=FRAME0 + 1)
+    await pushed(runner, known, days=1)
+    refine(iers, 1e-3)
+    known.fpga = GOOD
+    back = await pushed(restarted(tmp_path), known, days=1)
+    assert back.merged is not None
+    assert back.merged.table == first.table
+    assert back.warnings == (
+        f"frame0 was {FRAME0 + 1} and is {FRAME0}: the table that was pushed for it before is continued",
+    )
+
+
+async def test_where_the_old_table_can_not_be_kept_nothing_is_sent_or_lost(
+    runner: Runner, known: Known, tmp_path: Path
+):
+    await pushed(runner, known)
+    before = contents(tmp_path)
+    (tmp_path / f"eop.json.frame0-{FRAME0}").mkdir()
+    known.fpga = structs.replace(GOOD, frame0_ns=FRAME0 + 1)
+    made = await prepared(runner, known)
+    run = runner.send(made.run, now=NOW)
+    assert "nothing was sent: " in (run.error or "")
+    assert contents(tmp_path) == before
+
+
+async def test_data_that_jump_against_what_was_pushed_fail_the_run_and_are_not_pushed(
+    runner: Runner, known: Known, iers: Iers
+):
+    await pushed(runner, known)
+    refine(iers, 1.0)
+    for days in (0, 1, 30):
+        made = await prepared(runner, known, days=days)
+        assert made.parcels == ()
+        assert "+1.0" in (made.run.error or "")
+        assert "eop.json.sent" in (made.run.error or "")
+
+
+async def test_a_clock_that_was_five_days_ahead_for_a_run_leaves_a_table_that_covers_now(
+    runner: Runner, known: Known
+):
+    await pushed(runner, known)
+    ahead = await pushed(runner, known, days=5)
+    assert days_in(ahead) == [-2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8]
+    back = await pushed(runner, known)
+    assert back.error is None
+    assert days_in(back) == days_in(ahead)
+    assert days_in(await pushed(runner, known, days=1))[0] == -1
+
+
+async def test_a_run_that_may_not_drop_only_appends(runner: Runner, known: Known):
+    await pushed(runner, known)
+    later = await runner.prepare(known, why="a test", now=NOW + timedelta(days=2), may_drop=False)
+    assert days_in(later.run) == [-2, -1, 0, 1, 2, 3, 4, 5]
+
+
+async def test_a_frame0_that_is_reported_and_not_believed_fails_the_run(runner: Runner, known: Known):
+    known.fpga = FpgaStatus(
+        state=FpgaState.DEGRADED, error="far off", reported_frame0_ns=FRAME0 + 9, last_frame0_ns=FRAME0
+    )
+    made = await prepared(runner, known)
+    assert made.parcels == ()
+    assert "reports a frame0 that is not believed (far off): no new table is made" in (made.run.error or "")
+    known.settings = Eop(frame0_ns=FRAME0)
+    assert (await prepared(runner, known)).parcels
+
+
+async def test_nodes_without_the_block_are_listed_as_skipped(runner: Runner, known: Known):
+    known.registry = registry("cx/cx1", "cx/cx2")
+    known.desired["cx", "cx2"] = WITHOUT
+    made = await prepared(runner, known)
+    assert {key: (one.outcome, one.concerned) for key, one in made.run.targets.items()} == {
+        "cx/cx2": (Outcome.SKIPPED, False)
+    }
 
 
 async def test_a_master_that_is_down_leaves_the_frame0_that_was_and_a_warning(runner: Runner, known: Known):
@@ -178,8 +305,11 @@ async def test_a_frame0_in_the_future_and_data_that_end_are_told_in_words(runner
     assert any("the IERS data end on" in words for words in made.run.warnings)
 
 
-async def test_a_stored_table_that_lies_beside_now_is_not_pushed(runner: Runner, known: Known):
-    runner.record = record(100, 101, 102)
+async def test_a_stored_table_that_lies_beside_now_is_not_pushed(
+    runner: Runner, known: Known, tmp_path: Path
+):
+    StateFile(tmp_path / "eop.json").write(record(100, 101, 102))
+    runner.memory.load(NOW)
     made = await prepared(runner, known)
     assert made.parcels == ()
     assert "lies beside the time that it is here" in (made.run.error or "")
@@ -212,32 +342,52 @@ async def test_a_node_without_a_config_is_a_warning_and_one_with_other_fields_a_
     assert [parcel.node for parcel in made.parcels] == ["cx1"]
 
 
-async def test_a_disk_that_is_full_is_told_and_what_was_pushed_is_not_contradicted(
+async def test_where_a_disk_is_full_nothing_is_sent_that_could_not_be_remembered(
     runner: Runner, known: Known, monkeypatch: pytest.MonkeyPatch
 ):
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr("conche.eop.state.write_atomic", full)
-    run = await pushed(runner, known)
-    assert "the table was pushed, and is not stored: " in (run.problem or "")
-    assert "No space left on device" in (run.problem or "")
-    monkeypatch.undo()
+    made = await prepared(runner, known)
+    run = runner.send(made.run, now=NOW)
+    assert "nothing was sent: " in (run.error or "")
+    assert "No space left on device" in (run.error or "")
 
 
-async def test_a_file_that_makes_no_sense_is_told_at_the_start(runner: Runner, tmp_path: Path):
-    (tmp_path / "eop.json").write_text("{")
-    assert "is set aside" in (runner.load(NOW) or "")
-    assert runner.record is None
-
-
-async def test_a_file_that_can_not_be_read_is_not_written_over_and_nothing_is_pushed(
-    runner: Runner, known: Known, tmp_path: Path
+async def test_a_disk_that_is_full_when_a_table_was_pushed_is_told(
+    runner: Runner, known: Known, monkeypatch: pytest.MonkeyPatch
 ):
-    (tmp_path / "eop.json").mkdir()
-    assert "can't be read" in (runner.load(NOW) or "")
+    made = await prepared(runner, known)
+    run = replace(runner.send(made.run, now=NOW), targets={"cx/cx1": OK})
+    monkeypatch.setattr("conche.eop.state.write_atomic", full)
+    assert "the table was pushed, and is not stored: " in (runner.store(run, now=NOW).problem or "")
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["eop.json", "eop.json.sent"])
+async def test_a_file_that_makes_no_sense_is_told_until_a_table_is_stored(
+    runner: Runner, known: Known, tmp_path: Path, name: str
+):
+    (tmp_path / name).write_text("{")
+    runner.memory.load(NOW)
+    assert f"{name} makes no sense" in runner.standing()[0]
+    assert "is set aside" in runner.standing()[0]
+    await pushed(runner, known, target=FAILED)
+    assert "is set aside" in runner.standing()[0]
+    await pushed(runner, known)
+    assert runner.standing() == []
+
+
+@pytest.mark.parametrize("name", ["eop.json", "eop.json.sent"])
+async def test_a_file_that_can_not_be_read_is_not_written_over_and_nothing_is_pushed(
+    runner: Runner, known: Known, tmp_path: Path, name: str
+):
+    (tmp_path / name).mkdir()
+    runner.memory.load(NOW)
     made = await prepared(runner, known)
     assert made.parcels == ()
     assert "can't be read: Is a directory" in (made.run.error or "")
-    (tmp_path / "eop.json").rmdir()
+    (tmp_path / name).rmdir()
     assert (await prepared(runner, known)).parcels
+    assert runner.memory.trouble is None

@@ -1,10 +1,10 @@
 """Whom a table concerns, and in which words."""
 
-from conche.contract import DesiredConfig
+from conche.contract import DesiredConfig, Outcome
 from conche.eop.fields import NEW as NEW_NAMES
 from conche.eop.fields import OLD as OLD_NAMES
 from conche.eop.fields import payload_of
-from conche.eop.targets import Addressed, address, concerned
+from conche.eop.targets import LISTED, Addressed, address, concerned, skipped
 
 from .samples import BLOCK, BROKEN, KEY, NEW, OLD, WITHOUT, desired, entry, registry
 
@@ -50,6 +50,26 @@ def test_a_node_with_other_fields_is_told_and_does_not_keep_the_others_from_thei
     found = addressed(cx1=desired(NEW), cx2=desired({"mjd": 1}))
     assert [parcel.node for parcel in found.parcels] == ["cx1"]
     assert "its first entry" in found.wrong["cx/cx2"]
+
+
+def test_nodes_without_the_block_are_listed_with_the_reason():
+    found = skipped(addressed(cx1=desired(NEW), cx2=WITHOUT, recv__r1=WITHOUT), endpoint=BLOCK)
+    assert found.keys() == {"cx/cx2", "recv/r1"}
+    one = found["cx/cx2"]
+    assert (one.outcome, one.error, one.concerned) == (
+        Outcome.SKIPPED,
+        f"has no updatable block {BLOCK}",
+        False,
+    )
+
+
+def test_thousands_without_the_block_are_told_group_by_group():
+    nodes = {f"cx__cx{i}": WITHOUT for i in range(LISTED)}
+    found = skipped(addressed(**nodes, recv__r1=desired(NEW), recv__r2=WITHOUT), endpoint=BLOCK)
+    assert {key: one.error for key, one in found.items()} == {
+        "cx/all": f"none of its {LISTED} nodes has an updatable block {BLOCK}",
+        "recv/r2": f"has no updatable block {BLOCK}",
+    }
 
 
 def test_nobody_is_told_where_nobody_has_the_block():

@@ -158,6 +158,24 @@ async def test_what_it_sees_is_told_with_where_it_was_seen():
         assert (status.url, status.reported_frame0_ns, status.rollovers) == (SETTINGS.url, FIRST, 0)
 
 
+async def test_a_page_with_a_clock_in_it_makes_the_same_state_each_time():
+    async with Desk() as desk:
+        for second in range(5):
+            desk.master.answers[TIMING] = b"<html>It is 12:00:%02d</html>" % second
+            desk.master.answers[HEALTH] = b"<html>It is 12:00:%02d</html>" % second
+            await asyncio.sleep(SETTINGS.period_s)
+        assert desk.broker.now.state == "degraded"
+        assert len(set(map(encode, desk.broker.owned[1:]))) == 1
+
+
+async def test_a_frame0_that_is_not_believed_names_the_setting_that_allows_more():
+    async with Desk() as desk:
+        desk.master.answers[TIMING] = timing(FIRST - 3600 * 10**9)
+        await asyncio.sleep(SETTINGS.period_s)
+        assert desk.broker.now.frame0_ns is None
+        assert "the setting fpga.max_off_s" in (desk.broker.now.error or "")
+
+
 async def test_a_steady_master_makes_the_same_state_again_and_no_event():
     async with Desk() as desk:
         await asyncio.sleep(5 * SETTINGS.period_s)
@@ -174,12 +192,13 @@ async def test_a_steady_master_makes_the_same_state_again_and_no_event():
         (FpgaGarbled("no HTTP"), FpgaGarbled("no HTTP"), "degraded", "no HTTP; no HTTP"),
         (b"", FpgaTimeout("GET /get-frame0-time: no whole answer"), "degraded", "no whole answer"),
         (b"", FpgaUnreachable("closed"), "degraded", "closed"),
-        (b"", b"<html>", "degraded", "GET /get-frame0-time: not JSON: <html>"),
+        (b"", b"<html>", "degraded", "GET /get-frame0-time: not JSON: a page, HTML or XML"),
+        (b" <!DOCTYPE html><p>It works!", timing(), "degraded", "GET /status: a page"),
         (b"", timing(1.5e18), "degraded", "has lost nanoseconds"),
         (b"", timing(start=START + 7 * 86400), "degraded", "start_ctime is 20"),
         (b"", timing(start=START - 7 * 86400), "degraded", "7 d 0 h after it"),
     ],
-    ids=range(10),  # the times in the answers are others each time
+    ids=range(11),  # the times in the answers are others each time
 )
 async def test_each_trouble_has_a_state_and_words(
     health: bytes | FpgaError, timing_: bytes | FpgaError, state: str, words: str

@@ -258,14 +258,13 @@ class Live:
 
     @property
     def fpga(self) -> FpgaView | None:
-        """The FPGA master; None where there is none."""
+        """The FPGA master; None where its service has never said anything."""
         return fpga_view(self._fpga, self.picture.births.get(Service.FPGA))
 
     @property
     def eop(self) -> EopView | None:
-        """The Earth-orientation table; None where no node is to have one."""
-        view = eop_view(self._eop, self.picture.births.get(Service.EOP))
-        return view if view and view.is_of_concern else None
+        """The Earth-orientation table; None where its service has never said anything."""
+        return eop_view(self._eop, self.picture.births.get(Service.EOP))
 
     def trouble_of(self, group: str) -> str | None:
         """Return why nobody looks after a group, or None."""

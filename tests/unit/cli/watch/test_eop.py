@@ -30,9 +30,12 @@ def lines(live: Live, now: datetime = NOW) -> list[str]:
     return [line.plain for line in header(live, room=10, now=now)]
 
 
-def test_the_header_has_a_line_for_it_and_none_where_no_node_needs_it():
+def test_the_header_has_a_line_for_it_wherever_its_service_has_spoken():
     assert any(line.startswith("eop     fresh  built 3 h ago") for line in lines(told(FRESH)))
-    assert not any(line.startswith("eop ") for line in lines(told(EopStatus(state=EopState.NEVER))))
+    never = told(EopStatus(state=EopState.NEVER))
+    assert any(line.startswith("eop     never  none was pushed yet") for line in lines(never))
+    assert never.eop is not None
+    assert never.eop.health is Health.NORMAL
     assert not any(line.startswith("eop ") for line in lines(told(None)))
 
 
