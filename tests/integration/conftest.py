@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from .harness import Mosquitto
+from .influx_support import Influxd, running_influxd
 
 
 @pytest.fixture
@@ -14,3 +15,10 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
     await broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+async def influxd(tmp_path: Path) -> AsyncIterator[Influxd]:
+    """A database; the test is skipped where there is no such program."""
+    async with running_influxd(tmp_path / "influxd") as one:
+        yield one

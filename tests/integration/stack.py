@@ -19,9 +19,10 @@ from conche.contract import NodeStatus
 from conche.eop.main import build as build_eop
 from conche.fpga.main import build as build_fpga
 from conche.journal.main import build as build_journal
+from conche.metrics.main import build as build_metrics
 from conche.poller.main import build as build_poller
 from conche.renderer.main import build as build_renderer
-from conche.settings import Eop, Fpga, Journal, Poller, Renderer, Settings, Sync
+from conche.settings import Eop, Fpga, Influx, Journal, Metrics, Poller, Renderer, Settings, Sync
 from conche.sim.host import NodeHost
 from conche.sim.launch import simulated_nodes
 from conche.sync.main import build as build_sync
@@ -43,6 +44,7 @@ BUILD = {
     "journal": build_journal,
     "fpga": build_fpga,
     "eop": build_eop,
+    "metrics": build_metrics,
 }
 BEGUN = ("renderer", "poller", "sync")
 """Services that run in every stack; a test that wants another begins it."""
@@ -171,7 +173,13 @@ class Stack:
 
 @asynccontextmanager
 async def running_stack(
-    broker: Mosquitto, folder: Path, *nodes: str, groups: tuple[str, ...] = (), fpga_url: str | None = None
+    broker: Mosquitto,
+    folder: Path,
+    *nodes: str,
+    groups: tuple[str, ...] = (),
+    fpga_url: str | None = None,
+    influx: Influx | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Stack]:
     """Run conche on simulated nodes, until every one is known.
 
@@ -187,6 +195,8 @@ async def running_stack(
         Those that sync serves; none named: all.
     fpga_url
         Where the FPGA master is.
+    influx, metrics
+        Where the database is, and what is kept in it; None for none, and for what is usual.
     """
     settings = Settings(
         broker=broker.settings,
@@ -196,6 +206,8 @@ async def running_stack(
         journal=Journal(database=folder / "journal.db"),
         fpga=Fpga(url=fpga_url, timeout_s=1.0),
         eop=Eop(state_file=folder / "eop.json"),
+        influx=influx or Influx(),
+        metrics=metrics or Metrics(),
     )
     async with simulated_nodes(*nodes, speed=50.0) as (sim, addresses):
         stack = Stack(broker, settings, sim)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 
 import msgpack
 
@@ -84,6 +85,41 @@ async def test_running_metric_lags() -> None:
         assert b'kotekan_running{stage_name="main"} 0.000000 ' in answer.body
         await asyncio.sleep(1.05)
         assert b'kotekan_running{stage_name="main"} 1.000000 ' in (await client.get("/metrics")).body
+
+
+def series(text: bytes) -> dict[str, float]:
+    """Value of each series of an answer."""
+    lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
+    return {line.partition("} ")[0] + "}": float(line.partition("} ")[2].split()[0]) for line in lines}
+
+
+async def test_metrics_of_stages_are_there_while_they_run_and_move() -> None:
+    packets = 'kotekan_dpdk_rx_packets_total{stage_name="/dpdk/handlers/1",port="1"}'
+    async with running_node() as node, node.connect() as client:
+        assert list(series((await client.get("/metrics")).body)) == ['kotekan_running{stage_name="main"}']
+        await client.post("/start", MINIMAL)
+        first = series((await client.get("/metrics")).body)
+        assert (
+            'kotekan_bufferstatus_full_frames_total{stage_name="/buffer_status",buffer_name="vis_buf"}'
+            in first
+        )
+        await asyncio.sleep(0.01)
+        assert series((await client.get("/metrics")).body)[packets] > first[packets]
+        await client.get("/stop")
+        assert packets not in series((await client.get("/metrics")).body)
+
+
+async def test_metrics_are_printed_as_kotekan_prints_them() -> None:
+    async with running_node() as node, node.connect() as client:
+        await client.post("/start", MINIMAL)
+        text = (await client.get("/metrics")).body.decode()
+    names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert names == sorted(names)
+    gauge = r"kotekan_\w+{stage_name=\"[^\"]+\"(,\w+=\"[^\"]*\")*} (-?\d+\.\d{6}|NaN) \d{13}"
+    counter = r"kotekan_\w+{stage_name=\"[^\"]+\"(,\w+=\"[^\"]*\")*} \d+"
+    comment = r"# HELP kotekan_\w+|# TYPE kotekan_\w+ (gauge|counter)"
+    for line in text.splitlines():
+        assert re.fullmatch(f"{gauge}|{counter}|{comment}", line), line
 
 
 async def test_updatable_endpoint_cannot_be_read() -> None:

@@ -39,6 +39,10 @@ class RunningGauge:
         value = self._before if self._changed > tick else self._now
         return value, int((time.time() - (now - tick)) * 1000)
 
+    def age_s(self) -> float:
+        """Return how long it has been as it is [s]."""
+        return self._clock() - self._changed
+
     def _tick(self, now: float) -> float:
         return self._born + int(now - self._born)
 

@@ -10,6 +10,7 @@ from .config import RunningConfig, StartRefusedError, UpdateFailedError
 from .faults import Http, HttpMode
 from .lifetime import ExitCode
 from .messages import EMPTY, NOT_FOUND, Content, Reply, Request, error_reply, html_reply, json_reply
+from .metrics import Gauge, stage_metrics
 from .process import Process
 from .thread import Gate
 from .values import Json, JsonSyntaxError, dump_compact, parse
@@ -209,10 +210,13 @@ class Routes:
         return None
 
     def _metrics(self) -> Outcome:
-        running, at_ms = self._process.gauge.read()
-        line = f'kotekan_running{{stage_name="main"}} {float(running):.6f} {at_ms}\n'
-        head = "# HELP kotekan_running\n# TYPE kotekan_running gauge\n"
-        return Reply(200, body=(head + line).encode(), content=Content.TEXT)
+        gauge = self._process.gauge
+        running, at_ms = gauge.read()
+        main = Gauge("kotekan_running", "main", {"": float(running)})
+        stages = stage_metrics(gauge.age_s()) if self._process.running else ()
+        families = sorted((main, *stages), key=lambda family: (family.name, family.stage))
+        text = "".join(family.text(at_ms) for family in families)
+        return Reply(200, body=text.encode(), content=Content.TEXT)
 
     def _endpoints(self) -> Outcome:
         process = self._process
