@@ -1,0 +1,1 @@
+"""The notifier: it tells people what needs them, from what stands on the bus alone."""
