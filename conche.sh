@@ -47,7 +47,7 @@ find_python() {
 
 venv_works() { "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
-# Prints the Debian packages that are missing, one a line.
+# Prints the Debian packages that are missing for a word, one a line.
 missing_packages() {
   local python
   if ! venv_works; then
@@ -61,12 +61,13 @@ missing_packages() {
   has mosquitto_pub || echo mosquitto-clients
   has setpriv || echo util-linux
   has git || echo git
+  [ "$1" != test ] || has slapd || echo slapd # a directory for the tests of logins
   [ -e /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /etc/debian_version ] || echo ca-certificates
 }
 
 # Debian starts a package's service on installation and at every boot; our broker is not that one.
 install_packages() {
-  local policy=/usr/sbin/policy-rc.d log status=0
+  local policy=/usr/sbin/policy-rc.d log status=0 package
   log=$(mktemp)
   say "installing $* (apt-get)"
   if [ ! -e "$policy" ]; then
@@ -90,25 +91,30 @@ install_packages() {
     die "apt-get failed (its last words stand above); then run this again"
   fi
   rm -f "$log"
-  case " $* " in
-    *" mosquitto "*) ! has systemctl || systemctl disable --now mosquitto >/dev/null 2>&1 || true ;;
-  esac
+  for package in mosquitto slapd; do
+    case " $* " in
+      *" $package "*) ! has systemctl || systemctl disable --now "$package" >/dev/null 2>&1 || true ;;
+    esac
+  done
 }
 
+# Installs what is missing for a word, or says what that is.
 ensure_packages() {
-  local packages
-  mapfile -t packages < <(missing_packages)
+  local packages package
+  mapfile -t packages < <(missing_packages "$1")
   [ "${#packages[@]}" -gt 0 ] || return 0
   if has apt-get && [ "$(id -u)" -eq 0 ]; then
     install_packages "${packages[@]}"
-    mapfile -t packages < <(missing_packages)
+    mapfile -t packages < <(missing_packages "$1")
     [ "${#packages[@]}" -eq 0 ] || die "still missing after apt-get install: ${packages[*]}"
   elif has apt-get; then
     say "missing: ${packages[*]}. Install them, then run this again:"
     printf '\n  sudo apt-get update\n  sudo apt-get install %s\n' "${packages[*]}" >&2
-    case " ${packages[*]} " in
-      *" mosquitto "*) printf '  sudo systemctl disable --now mosquitto   # conche starts its own\n' >&2 ;;
-    esac
+    for package in mosquitto slapd; do
+      case " ${packages[*]} " in
+        *" $package "*) printf '  sudo systemctl disable --now %s   # conche starts its own\n' "$package" >&2 ;;
+      esac
+    done
     printf '\n' >&2
     exit 1
   else
@@ -137,6 +143,41 @@ ensure_venv() {
   exec 9>&-
 }
 
+# Takes the database's program out of Debian's package, and leaves the rest: installed, it would listen on all addresses
+# from the next boot on. Without it everything works but `conche history` and the dashboards.
+ensure_influxd() {
+  local missed=$venv/.no-influxd
+  if has influxd || [ -x "$venv/bin/influxd" ] || [ -n "$(find "$missed" -mmin -60 2>/dev/null)" ]; then
+    return # tried within the hour: without a network apt takes its time
+  fi
+  if ! has apt-get || ! has dpkg-deb; then
+    say "no influxd here: nothing is kept for conche history (install InfluxDB 1)"
+    return
+  fi
+  local folder
+  folder=$(mktemp -d -p "$venv") # on the same disk, so that the program is there all at once
+  say "fetching influxd (apt-get download influxdb)"
+  if fetch_influxdb "$folder" && dpkg-deb --extract "$folder"/influxdb_*.deb "$folder/package"; then
+    mv "$folder/package/usr/bin/influxd" "$venv/bin/influxd"
+    rm -f "$missed"
+  else
+    touch "$missed"
+    tail -n 3 "$folder/log" >&2
+    say "influxd can't be had now: nothing is kept for conche history; it is tried again in an hour, or without $missed"
+  fi
+  rm -rf "$folder"
+}
+
+# Downloads the package into a folder; a fresh machine has no lists of packages yet.
+fetch_influxdb() {
+  (
+    cd "$1"
+    get=(apt-get -q -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o Acquire::https::Timeout=10)
+    "${get[@]}" download influxdb && exit
+    [ "$(id -u)" -eq 0 ] && "${get[@]}" update && "${get[@]}" download influxdb
+  ) >"$1/log" 2>&1
+}
+
 check() {
   printf '\n== %s\n' "$*"
   "$@" || die "failed: $*"
@@ -152,7 +193,7 @@ run_tests() {
     check mypy --strict
     check lint-imports
     check conche contract check
-    check shellcheck conche.sh .ci/run
+    check shellcheck conche.sh .ci/run tests/contract/grafana-schema/regenerate.sh
     # Most tests wait for processes, so four run at a time; the chaos test has a deadline and runs alone.
     check python -m pytest -n 4 -m "not chaos"
     printf '\n== pytest -m chaos\n'
@@ -167,17 +208,19 @@ case ${1-help} in
     ;;
   test)
     shift
-    ensure_packages
+    ensure_packages test
     ensure_venv test
+    ensure_influxd
     run_tests "$@"
     ;;
   up)
-    ensure_packages
+    ensure_packages up
     ensure_venv all
+    ensure_influxd
     exec "$venv/bin/conche" "$@"
     ;;
   *)
-    venv_works || ensure_packages
+    venv_works || ensure_packages "$1"
     ensure_venv all
     exec "$venv/bin/conche" "$@"
     ;;

@@ -34,7 +34,11 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout in which nothing has been done yet."""
     folder = tmp_path / "check out"
     folder.mkdir()
-    shutil.copy(SCRIPT, folder)
+    script, places = SCRIPT.read_text(), ":/usr/sbin:/usr/local/sbin"
+    assert places in script
+    (folder / "conche.sh").write_text(
+        script.replace(places, "")
+    )  # what is really installed here is not there
     (folder / "pyproject.toml").write_text("[project]\n")
     return folder
 
@@ -134,6 +138,41 @@ def test_root_gets_what_is_missing(run: Run, machine: Path):
     assert "apt-get update -q\n" in noted
     assert "apt-get install -q -y --no-install-recommends git\n" in noted
     assert policy() == before
+
+
+def test_only_the_tests_need_a_directory(run: Run, machine: Path):
+    program(machine, "apt-get", "exit 1")
+    everything(machine)
+    python(machine)
+    assert run("up").returncode == 0
+    done = run("test", "-k", "x")
+    assert done.returncode == 1
+    assert "sudo apt-get install slapd\n" in done.stderr
+    assert "sudo systemctl disable --now slapd " in done.stderr
+    assert "disable --now mosquitto" not in done.stderr
+
+
+def test_directory_of_the_tests_is_never_started_and_asks_nothing(run: Run, machine: Path, checkout: Path):
+    if not os.access("/usr/sbin", os.W_OK):
+        pytest.skip("only root may keep a package's service from starting")
+    program(machine, "id", "echo 0")
+    program(machine, "systemctl", f'echo "systemctl $*" >>{machine}/calls')
+    python(machine)
+    everything(machine)
+    made = f"printf '#!/bin/sh\\n' >{machine}/slapd; chmod +x {machine}/slapd"
+    state = "$DEBIAN_FRONTEND $([ -x /usr/sbin/policy-rc.d ] && echo kept down)"
+    program(
+        machine,
+        "apt-get",
+        f'echo "apt-get $* {state}" >>{machine}/calls; case "$*" in install*) {made};; esac',
+    )
+    done = run("test", "-k", "x")
+    assert done.returncode == 0, done.stderr
+    noted = calls(machine, checkout)
+    assert "apt-get install -q -y --no-install-recommends slapd noninteractive kept down\n" in noted
+    assert noted.count("systemctl") == 1
+    assert "systemctl disable --now slapd\n" in noted
+    assert "-m pytest -k x\n" in noted
 
 
 def test_a_failing_apt_get_is_shown(run: Run, machine: Path):

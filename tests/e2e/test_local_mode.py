@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conche.bus.client import Client
+from conche.bus.client import BusUnavailable, Client
 from conche.contract import BIRTHS, ServiceBirth, ServiceState
 from conche.local import supervisor
 from conche.local.home import Home
@@ -28,8 +28,11 @@ from conche.settings import load
 PROJECT = Path(__file__).parents[2]
 CONCHE = Path(sysconfig.get_path("scripts")) / "conche"
 OBSERVATORY = PROJECT.parent / "shared" / "chord-configs"
-PORTS_EACH = 20
-ONLINE = {"renderer", "poller/main", "sync/cx", "sync/recv", "sync/beam", "journal", "fpga", "eop"}
+PORTS_EACH = 30
+ONLINE = {
+    *("renderer", "poller/main", "sync/cx", "sync/recv", "sync/beam"),
+    *("journal", "fpga", "eop", "metrics", "notifier", "gateway"),
+}
 SERVICES = [program.name for program in PROGRAMS if program.births]
 
 _taken = 0
@@ -61,6 +64,9 @@ class Stack:
             "CONCHE_PORT": str(first),
             "CONCHE_SIM_CONTROL_PORT": str(first + 1),
             "CONCHE_SIM_PORT": str(first + 2),
+            "CONCHE_INFLUX_PORT": str(first + 25),
+            "CONCHE_METRICS_PORT": str(first + 27),
+            "CONCHE_HTTPS_PORT": str(first + 28),
             "CONCHE_POLLER__PERIOD_S": "0.5",
         }
 
@@ -101,6 +107,13 @@ class Stack:
     def births(self) -> dict[str, ServiceBirth]:
         """Who is online, by name."""
         return asyncio.run(self._births())
+
+    def are_new(self, earlier: dict[str, ServiceBirth]) -> bool:
+        """Whether all that were online are again, as other processes."""
+        with contextlib.suppress(BusUnavailable):
+            births = self.births()
+            return all(name in births and births[name].boot != was.boot for name, was in earlier.items())
+        return False
 
     async def _births(self) -> dict[str, ServiceBirth]:
         broker = load(self.home.settings, environment={}).broker
@@ -307,7 +320,7 @@ def test_a_program_that_dies_twenty_times_is_started_again(monkeypatch, tmp_path
     monkeypatch.setattr(supervisor, "PROGRAMS", (dying,))
     home = Home(tmp_path / "home")
     home.make()
-    with supervisor.start(home, sim_control_port=None, detach=False) as process:
+    with supervisor.start(home, sim_control_port=None, database=False, detach=False) as process:
         log = home.log / "dying.log"
         until(lambda: log.exists() and log.read_text().count("died") > 20, timeout=60)
         process.terminate()
@@ -320,7 +333,7 @@ from conche.local import commands, supervisor
 
 ghost = supervisor.Program("ghost", "sh -c 'echo nobody here; exit 1'", births=("ghost",))
 supervisor.PROGRAMS = (*supervisor.PROGRAMS, ghost)
-commands.READY_PATIENCE_S = 5.0
+commands.READY_PATIENCE_S = 15.0
 main(["up", "--detach"])
 """
 
@@ -355,7 +368,7 @@ def test_a_real_observatorys_directory_is_rehearsed_and_stays_untouched(new: Cal
     before = fingerprint(OBSERVATORY)
     stack.up("--configs", OBSERVATORY, "--sim")
     assert set(stack.births()) >= {"renderer", "poller/main", "sync/cx", "sync/recv"}
-    stack.conche("maintenance", "off", "all")
+    stack.conche("maintenance", "off", "all", "--yes")
     done = stack.conche("start", "cx/cx27", "recv/recv1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert stack.conche("eop", "run").returncode == 0
@@ -369,6 +382,7 @@ def test_a_real_observatorys_directory_is_rehearsed_and_stays_untouched(new: Cal
     # the map changes nothing in the configs; the copy of recv1's was given the Earth's orientation of today
     assert rendered["cx/cx27"]["revision"].startswith(running["cx/cx27"])
     assert with_table["recv/recv1"]["revision"].startswith(running["recv/recv1"])
+    assert with_table["recv/recv1"]["revision"] != rendered["recv/recv1"]["revision"]
     assert "cx/cx42.yaml" in stack.conche("status", "cx").stdout  # its config is missing, there as here
     stack.conche("down")
     assert fingerprint(OBSERVATORY) == before

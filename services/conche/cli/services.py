@@ -72,6 +72,27 @@ def fpga(*, config: Path | None) -> None:
     _run("fpga", config)
 
 
+@click.command()
+@CONFIG
+def metrics(*, config: Path | None) -> None:
+    """Keep what happens in a time-series database, and show it to Prometheus."""
+    _run("metrics", config)
+
+
+@click.command()
+@CONFIG
+def notifier(*, config: Path | None) -> None:
+    """Tell people what needs them: by Slack, mail, or any webhook."""
+    _run("notifier", config)
+
+
+@click.command()
+@CONFIG
+def gateway(*, config: Path | None) -> None:
+    """Answer scripts and pages over HTTPS, with logins, and send what they wish for as commands."""
+    _run("gateway", config)
+
+
 def read_settings(service: str, config: Path | None, **options: str | None) -> Settings:
     """Read the settings; options given on the command line override them, checked alike.
 

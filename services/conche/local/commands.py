@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from .firstlogin import first_login, first_password
 from .home import Home, find_home
 from .preparation import Order, Prepared, prepare
 from .project import find_project
@@ -53,6 +54,9 @@ def _port(option: str, default: int, variable: str, what: str) -> Callable[[_Fun
 @_port("--port", 1883, "CONCHE_PORT", "Port of the broker.")
 @_port("--sim-port", 21000, "CONCHE_SIM_PORT", "Port of the first simulated node.")
 @_port("--sim-control-port", 20999, "CONCHE_SIM_CONTROL_PORT", "Port of the simulator.")
+@_port("--influx-port", 20980, "CONCHE_INFLUX_PORT", "Port of the database; it takes the next one, too.")
+@_port("--https-port", 5000, "CONCHE_HTTPS_PORT", "Port of the gateway.")
+@_port("--metrics-port", 20990, "CONCHE_METRICS_PORT", "Port of the figures for Prometheus.")
 def up(*, configs: Path | None, rehearse: bool, detach: bool, **given: Any) -> None:
     """Start everything on this machine, and stay until Ctrl-C.
 
@@ -71,8 +75,15 @@ def up(*, configs: Path | None, rehearse: bool, detach: bool, **given: Any) -> N
     control = order.sim_control_port if order.rehearse else None
     with sole(home):
         prepared = prepare(order, home)
+        if prepared.settings.ldap.host is None and (password := first_password(home.gateway)):
+            _echo(first_login(password))
         stack = RunningStack.launch(
-            home, source=order.source, port=order.port, sim_control_port=control, detach=detach
+            home,
+            source=order.source,
+            port=order.port,
+            sim_control_port=control,
+            influx_port=prepared.influx_port,
+            detach=detach,
         )
     with stack.stopped_by_signals():
         lacking = _wait_until_ready(stack, prepared, began, control)
@@ -98,10 +109,11 @@ def _wait_until_ready(
     """Return what is missing in the end; None where the stack has ended meanwhile."""
     watch = Watch(
         settings=prepared.settings,
-        programs=list(programs(rehearsal=control is not None)),
+        programs=list(programs(rehearsal=control is not None, database=prepared.influx_port is not None)),
         since=began,
         alive=stack.is_alive,
         sim_control_port=control,
+        influx_port=prepared.influx_port,
     )
     try:
         return asyncio.run(watch.wait(patience_s=READY_PATIENCE_S))
@@ -127,6 +139,10 @@ def _tell(order: Order, home: Home, prepared: Prepared, lacking: list[Lack], *, 
         sim_control_port=order.sim_control_port if order.rehearse else None,
         sim_ports=prepared.sim_ports,
         fpga_url=prepared.fpga_url,
+        influx_url=prepared.settings.influx.url,
+        influx_port=prepared.influx_port,
+        metrics_port=order.metrics_port,
+        gateway=f"https://{prepared.settings.gateway.listen_host}:{order.https_port}",
         detached=detach,
     )
     _echo(screen(picture))

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import DecodeError, Struct, ValidationError
 from msgspec.json import decode, encode, format
 
-from conche.settings import DEFAULT_FILE, FILE_VARIABLE, Broker, SettingsInvalid, load
+from conche.settings import DEFAULT_FILE, FILE_VARIABLE, Broker, Settings, SettingsInvalid, load
 from conche.storage import write_atomic
 
 from .processes import Process
@@ -39,12 +39,15 @@ class Stack(Struct, frozen=True, kw_only=True):
         Of the broker.
     sim_control_port
         Of the simulator; None without one.
+    influx_port
+        Of the database; None where the stack has none of its own.
     """
 
     supervisor: Process
     source: str
     port: int
     sim_control_port: int | None = None
+    influx_port: int | None = None
 
     @property
     def rehearses(self) -> bool:
@@ -96,6 +99,20 @@ class Home:
     def eop(self, *, rehearsal: bool) -> Path:
         """Return the Earth-orientation table that was pushed last; a rehearsal has one of its own, as above."""
         return self.path / "eop" / ("rehearsal.json" if rehearsal else "eop.json")
+
+    @property
+    def influx(self) -> Path:
+        """Where the database runs, and keeps what outlives the stack."""
+        return self.path / "influx"
+
+    def notifier(self, *, rehearsal: bool) -> Path:
+        """Return what the notifier has told; a rehearsal has one of its own, as above."""
+        return self.path / "notifier" / ("rehearsal.json" if rehearsal else "notifier.json")
+
+    @property
+    def gateway(self) -> Path:
+        """Who may log in over HTTP: sessions, tokens, local users, and the certificate."""
+        return self.path / "gateway"
 
     @property
     def log(self) -> Path:
@@ -152,21 +169,37 @@ def find_broker(environment: Mapping[str, str] = os.environ) -> Broker:
     BrokerNotFound
         If nothing runs here, or a setting is wrong.
     """
+    return find_settings(environment).broker
+
+
+def find_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings that the command line goes by, found as the broker is.
+
+    Raises
+    ------
+    BrokerNotFound
+        If nothing runs here, or a setting is wrong.
+    """
+    return _load(_settings_file(environment), environment)
+
+
+def _settings_file(environment: Mapping[str, str]) -> Path | None:
+    """Return the running stack's file; None for what the environment says, or the working directory."""
     own = environment.get(FILE_VARIABLE) or DEFAULT_FILE.exists()
     if own or any(map(_names_a_broker, environment)):
-        return _broker_of(None, environment)
+        return None
     home = find_home(environment)
     if home.running_stack() is None:
         raise BrokerNotFound("no stack runs here: ./conche.sh up")
-    return _broker_of(home.settings, environment)
+    return home.settings
 
 
 def _names_a_broker(variable: str) -> bool:
     return variable.startswith(_BROKER_VARIABLES) and not variable.startswith(_PASSWORD_VARIABLES)
 
 
-def _broker_of(file: Path | None, environment: Mapping[str, str]) -> Broker:
+def _load(file: Path | None, environment: Mapping[str, str]) -> Settings:
     try:
-        return load(file, environment=environment).broker
+        return load(file, environment=environment)
     except SettingsInvalid as error:
         raise BrokerNotFound(str(error)) from error

@@ -13,15 +13,15 @@ import yaml
 
 from conche.renderer.files import Files
 from conche.renderer.nodes import Nodes, read_nodes
-from conche.settings import Settings, SettingsInvalid, load
+from conche.settings import Influx, Settings, SettingsInvalid, load
 from conche.storage import write_atomic
 
-from . import rehearsal
+from . import database, rehearsal
 from .broker import lay_out
 from .home import Home
 from .passwords import BrokerSetupFailed
 from .ports import LOCALHOST, Wanted, check_ports
-from .supervisor import PATH, environment
+from .supervisor import INFLUX, PATH, environment
 
 TOOLS: Final = {
     "mosquitto": "mosquitto",
@@ -30,6 +30,10 @@ TOOLS: Final = {
     "git": "git",
 }
 """Programs that are needed, with Debian's packages."""
+
+
+KEPT_DAYS: Final = 90
+"""What the stack's own database keeps [d]; a guess: a laptop's disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +48,8 @@ class Order:
         Config directory.
     rehearse
         Whether its nodes are simulated.
-    port, sim_port, sim_control_port
-        Of the broker, the first simulated node, the simulator.
+    port, sim_port, sim_control_port, influx_port, metrics_port, https_port
+        Of the broker, the first simulated node, the simulator, the database, the figures for Prometheus, the gateway.
     settings_file
         Settings of the user's.
     """
@@ -56,6 +60,9 @@ class Order:
     port: int
     sim_port: int
     sim_control_port: int
+    influx_port: int
+    metrics_port: int
+    https_port: int
     settings_file: Path | None
 
 
@@ -71,11 +78,14 @@ class Prepared:
         The registry.
     sim_ports
         Of the simulated nodes.
+    influx_port
+        Of the database; None where the stack has none of its own.
     """
 
     settings: Settings
     nodes: Nodes
     sim_ports: range
+    influx_port: int | None
 
     @property
     def fpga_url(self) -> str | None:
@@ -100,7 +110,8 @@ def prepare(order: Order, home: Home) -> Prepared:
     nodes = rehearsal.registry(order.source) if order.rehearse else read_nodes(Files(order.source))
     count = len(list(nodes)) if order.rehearse else 0
     sim_ports = range(order.sim_port, order.sim_port + count)
-    check_ports(_wanted(order, sim_ports))
+    has_database = _has_database(theirs, rehearse=order.rehearse)
+    check_ports(_wanted(order, sim_ports, has_database=has_database))
 
     home.make()
     _refresh_broker(order, home, root=theirs.broker.root)
@@ -108,11 +119,15 @@ def prepare(order: Order, home: Home) -> Prepared:
         rehearsal.copy(order.source, home.configs, without=home.path)
         simulation = rehearsal.extend({}, nodes, iter(sim_ports))
         rehearsal.write(simulation, home.sim, fpga_port=sim_ports.stop)
-    write_atomic(home.settings, _yaml(settings_for(theirs, order, home, fpga_port=sim_ports.stop)))
+    if has_database:
+        database.lay_out(home.influx, port=order.influx_port, rehearsal=order.rehearse)
+    settings = settings_for(theirs, order, home, fpga_port=sim_ports.stop, has_database=has_database)
+    write_atomic(home.settings, _yaml(settings))
     shutil.rmtree(home.run, ignore_errors=True)
     home.run.mkdir()
-    outer = environment(home.path, os.environ, rehearses=order.rehearse)
-    return Prepared(_read_settings(home.settings, outer), nodes, sim_ports)
+    outer = environment(home.path, os.environ, rehearses=order.rehearse, database=has_database)
+    influx_port = order.influx_port if has_database else None
+    return Prepared(_read_settings(home.settings, outer), nodes, sim_ports, influx_port)
 
 
 def check_tools() -> None:
@@ -131,7 +146,9 @@ def check_tools() -> None:
         raise click.ClickException(f"not installed: {', '.join(missing)}; sudo apt-get install {packages}")
 
 
-def settings_for(theirs: Settings, order: Order, home: Home, *, fpga_port: int) -> Settings:
+def settings_for(
+    theirs: Settings, order: Order, home: Home, *, fpga_port: int, has_database: bool
+) -> Settings:
     """Return the user's settings with what only `up` can know.
 
     Parameters
@@ -142,6 +159,8 @@ def settings_for(theirs: Settings, order: Order, home: Home, *, fpga_port: int) 
         What was asked for, and where.
     fpga_port
         Of the simulated FPGA master, in a rehearsal.
+    has_database
+        Whether the stack has a database of its own.
     """
     replace = msgspec.structs.replace
     broker = replace(
@@ -153,10 +172,15 @@ def settings_for(theirs: Settings, order: Order, home: Home, *, fpga_port: int) 
         password=None,
         password_file=None,
     )
-    kotekan, configs, fpga = theirs.kotekan, order.source, theirs.fpga
+    kotekan, configs, fpga, influx = theirs.kotekan, order.source, theirs.fpga, theirs.influx
+    notifier = replace(theirs.notifier, state_file=home.notifier(rehearsal=order.rehearse))
     if order.rehearse:
+        influx = Influx()
+        notifier = replace(notifier, channels={}, rules=[])
         fpga = replace(fpga, url=f"http://{LOCALHOST}:{fpga_port}", ca_file=None)
         kotekan, configs = replace(kotekan, addresses=home.sim / rehearsal.ADDRESSES), home.configs
+    if has_database:
+        influx = Influx(url=f"http://{LOCALHOST}:{order.influx_port}", keep_days=KEPT_DAYS)
     return replace(
         theirs,
         broker=broker,
@@ -164,9 +188,27 @@ def settings_for(theirs: Settings, order: Order, home: Home, *, fpga_port: int) 
         renderer=replace(theirs.renderer, configs=configs, run_dir=home.run),
         sync=replace(theirs.sync, run_dir=home.run),
         journal=replace(theirs.journal, database=home.journal(rehearsal=order.rehearse)),
-        eop=replace(theirs.eop, state_file=home.eop(rehearsal=order.rehearse)),
+        eop=replace(theirs.eop, state_file=_eop_state_file(theirs, order, home)),
         fpga=fpga,
+        influx=influx,
+        gateway=replace(theirs.gateway, port=order.https_port, state_dir=home.gateway),
+        metrics=replace(theirs.metrics, listen_host=LOCALHOST, listen_port=order.metrics_port),
+        notifier=notifier,
     )
+
+
+def _eop_state_file(theirs: Settings, order: Order, home: Home) -> Path:
+    """Return where the table is that real nodes were given: where the user's file says so, it is nowhere else."""
+    if order.rehearse or order.settings_file is None:
+        return home.eop(rehearsal=order.rehearse)
+    given = yaml.safe_load(order.settings_file.read_bytes()) or {}
+    return theirs.eop.state_file if "state_file" in (given.get("eop") or {}) else home.eop(rehearsal=False)
+
+
+def _has_database(theirs: Settings, *, rehearse: bool) -> bool:
+    """Return whether the stack has a database of its own; a rehearsal never fills another."""
+    named = theirs.influx.url is not None or f"{INFLUX}URL" in os.environ
+    return database.is_there() and (rehearse or not named)
 
 
 def _read_settings(file: Path, outer: Mapping[str, str]) -> Settings:
@@ -176,8 +218,15 @@ def _read_settings(file: Path, outer: Mapping[str, str]) -> Settings:
         raise click.ClickException(str(error)) from error
 
 
-def _wanted(order: Order, sim_ports: range) -> list[Wanted]:
-    wanted = [Wanted(range(order.port, order.port + 1), "broker", "--port")]
+def _wanted(order: Order, sim_ports: range, *, has_database: bool) -> list[Wanted]:
+    metrics = order.metrics_port
+    wanted = [
+        Wanted(range(order.port, order.port + 1), "broker", "--port"),
+        Wanted(range(metrics, metrics + 1), "figures for Prometheus", "--metrics-port"),
+        Wanted(range(order.https_port, order.https_port + 1), "gateway", "--https-port"),
+    ]
+    if has_database:
+        wanted.append(Wanted(range(order.influx_port, order.influx_port + 2), "database", "--influx-port"))
     if order.rehearse:
         control = order.sim_control_port
         wanted.append(Wanted(range(control, control + 1), "simulator's control", "--sim-control-port"))

@@ -65,8 +65,8 @@ class Watch:
         When; who was online before that is an earlier stack's.
     alive
         Whether the supervisor is there.
-    sim_control_port
-        Of the simulator, if there is one.
+    sim_control_port, influx_port
+        Of the simulator and of the database, if there are such.
     """
 
     settings: Settings
@@ -74,6 +74,7 @@ class Watch:
     since: datetime
     alive: Callable[[], bool]
     sim_control_port: int | None = None
+    influx_port: int | None = None
 
     async def wait(self, *, patience_s: float) -> list[Lack]:
         """Wait until every program works; return what is still missing after so many seconds.
@@ -101,15 +102,16 @@ class Watch:
         raise StackEnded
 
     async def _missing(self) -> list[Lack]:
-        port = self.sim_control_port
-        simulator = (
-            [] if port is None or _listens(port) else [Lack("sim", f"sim does not listen on port {port}")]
-        )
+        others = [
+            Lack(program, f"{program} does not listen on port {port}")
+            for program, port in (("sim", self.sim_control_port), ("influxd", self.influx_port))
+            if port is not None and not _listens(port)
+        ]
         try:
             async with Client(self.settings.broker, account=OPERATOR) as client:
                 states = await client.read(*BIRTHS, REGISTRY)
         except BusUnavailable as error:
-            return [Lack("mosquitto", f"mosquitto: {error}"), *simulator]
+            return [Lack("mosquitto", f"mosquitto: {error}"), *others]
         births = {
             "/".join(params.values()): birth
             for params, birth in states
@@ -119,7 +121,7 @@ class Watch:
         }
         groups = self.settings.sync.groups or _groups(states, births.get(Service.RENDERER))
         poller = self.settings.poller.instance
-        return simulator + missing_births(self.programs, online=set(births), groups=groups, poller=poller)
+        return others + missing_births(self.programs, online=set(births), groups=groups, poller=poller)
 
     async def _unknown(self) -> list[Lack]:
         try:

@@ -3,7 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
+from textwrap import wrap
+from typing import Final
 
 import click
 
@@ -13,6 +16,9 @@ from .broker import OPERATOR
 from .home import Home
 from .ports import LOCALHOST
 from .supervisor import programs
+
+WIDTH: Final = 80
+INDENT: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,14 @@ class Picture:
         Whether `up` returns.
     fpga_url
         Of the FPGA master, simulated or real; None where there is none.
+    influx_url
+        Of the database; None where there is none.
+    influx_port
+        Of the stack's own.
+    metrics_port
+        Of the figures for Prometheus.
+    gateway
+        Its address.
     """
 
     home: Home
@@ -47,6 +61,10 @@ class Picture:
     sim_ports: range
     detached: bool
     fpga_url: str | None = None
+    influx_url: str | None = None
+    influx_port: int | None = None
+    metrics_port: int | None = None
+    gateway: str | None = None
 
     @property
     def configs(self) -> Path:
@@ -83,15 +101,26 @@ def _places(picture: Picture) -> Iterator[tuple[str, str]]:
     if picture.fpga_url:
         kind = "real" if picture.sim_control_port is None else "simulated"
         yield "fpga", f"{picture.fpga_url}, {kind}"
-    started = programs(rehearsal=picture.sim_control_port is not None)
-    yield "programs", ", ".join(program.name for program in started)
+    if picture.gateway:
+        yield "gateway", picture.gateway
+    if picture.influx_url:
+        yield "influxdb", picture.influx_url
+    else:
+        yield "influxdb", "none here, so no conche history: InfluxDB 1 can't be had"
+    if picture.metrics_port:
+        yield "metrics", f"http://{LOCALHOST}:{picture.metrics_port}/metrics, for Prometheus"
+    started = programs(
+        rehearsal=picture.sim_control_port is not None, database=picture.influx_port is not None
+    )
+    names = ", ".join(program.name for program in started)
+    yield from zip(chain(("programs",), repeat("")), wrap(names, WIDTH - INDENT), strict=False)
     yield "settings", shortened(picture.home.settings)
     yield "logs", f"{shortened(picture.home.log)}/"
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, text in rows:
-        yield f"  {name:<9} {text}"
+        yield f"{f'  {name}':<{INDENT}}{text}"
 
 
 def _next(picture: Picture) -> Iterator[str]:

@@ -39,7 +39,14 @@ class RunningStack:
 
     @classmethod
     def launch(
-        cls, home: Home, *, source: Path, port: int, sim_control_port: int | None, detach: bool
+        cls,
+        home: Home,
+        *,
+        source: Path,
+        port: int,
+        sim_control_port: int | None,
+        influx_port: int | None,
+        detach: bool,
     ) -> "RunningStack":
         """Start the supervisor and note that it runs.
 
@@ -47,7 +54,7 @@ class RunningStack:
         ----------
         home
             Where, all laid out.
-        source, port, sim_control_port
+        source, port, sim_control_port, influx_port
             To be found by the command line.
         detach
             Whether it outlives this process.
@@ -57,13 +64,20 @@ class RunningStack:
         click.ClickException
             It ended at once.
         """
-        supervisor = start(home, sim_control_port=sim_control_port, detach=detach)
+        database = influx_port is not None
+        supervisor = start(home, sim_control_port=sim_control_port, database=database, detach=detach)
         process = Process.of(supervisor.pid)
         if process is None:
             supervisor.wait()
             raise click.ClickException(f"the supervisor does not start: {_words(home)}")
         home.write_record(
-            Stack(supervisor=process, source=str(source), port=port, sim_control_port=sim_control_port)
+            Stack(
+                supervisor=process,
+                source=str(source),
+                port=port,
+                sim_control_port=sim_control_port,
+                influx_port=influx_port,
+            )
         )
         return cls(home, supervisor)
 

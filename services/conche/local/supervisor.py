@@ -30,6 +30,7 @@ class Group(StrEnum):
     """Programs that start and stop together: in this order, and in the opposite one."""
 
     BROKER = "broker"
+    DATABASE = "database"
     REHEARSAL = "rehearsal"
     SERVICES = "services"
 
@@ -62,6 +63,7 @@ class Program:
 
 PROGRAMS: Final = (
     Program("mosquitto", "mosquitto -c mosquitto.conf", group=Group.BROKER, folder="broker"),
+    Program("influxd", "influxd -config influxd.conf", group=Group.DATABASE, folder="influx"),
     Program(
         "sim",
         "conche sim run --map sim/map.json --control-port {sim_control_port}",
@@ -74,6 +76,9 @@ PROGRAMS: Final = (
     Program("journal", "conche journal --config conche.yaml", births=("journal",)),
     Program("eop", "conche eop-service --config conche.yaml", births=("eop",)),
     Program("fpga", "conche fpga-service --config conche.yaml", births=("fpga",)),
+    Program("metrics", "conche metrics --config conche.yaml", births=("metrics",)),
+    Program("notifier", "conche notifier --config conche.yaml", births=("notifier",)),
+    Program("gateway", "conche gateway --config conche.yaml", births=("gateway",)),
 )
 """Another service is one more line."""
 
@@ -115,14 +120,25 @@ stdout_logfile_backups = {LOG_FILES}
 """
 
 
-def programs(*, rehearsal: bool) -> Iterator[Program]:
-    """Yield the programs of a stack."""
+def programs(*, rehearsal: bool, database: bool) -> Iterator[Program]:
+    """Yield the programs of a stack.
+
+    Parameters
+    ----------
+    rehearsal
+        Whether the nodes are simulated.
+    database
+        Whether it has a database of its own.
+    """
+    left_out = {
+        group for group, wanted in ((Group.REHEARSAL, rehearsal), (Group.DATABASE, database)) if not wanted
+    }
     for program in PROGRAMS:
-        if rehearsal or program.group is not Group.REHEARSAL:
+        if program.group not in left_out:
             yield program
 
 
-def config(*, sim_control_port: int | None) -> str:
+def config(*, sim_control_port: int | None, database: bool) -> str:
     """Return supervisord's configuration.
 
     Paths in it are relative to the home, where it is started: nothing needs quoting.
@@ -131,8 +147,10 @@ def config(*, sim_control_port: int | None) -> str:
     ----------
     sim_control_port
         Of the simulator; None where nothing is rehearsed.
+    database
+        Whether it has a database of its own.
     """
-    started = list(programs(rehearsal=sim_control_port is not None))
+    started = list(programs(rehearsal=sim_control_port is not None, database=database))
     parts = [_HEAD]
     for number, group in enumerate(Group):
         if names := [program.name for program in started if program.group is group]:
@@ -143,7 +161,9 @@ def config(*, sim_control_port: int | None) -> str:
     return "".join(parts)
 
 
-def start(home: Home, *, sim_control_port: int | None, detach: bool) -> subprocess.Popen[bytes]:
+def start(
+    home: Home, *, sim_control_port: int | None, database: bool, detach: bool
+) -> subprocess.Popen[bytes]:
     """Start supervisord, and with it everything.
 
     Parameters
@@ -152,10 +172,12 @@ def start(home: Home, *, sim_control_port: int | None, detach: bool) -> subproce
         Where.
     sim_control_port
         Of the simulator; None where nothing is rehearsed.
+    database
+        Whether it has a database of its own.
     detach
         Whether it outlives this process.
     """
-    write_atomic(home.path / CONFIG, config(sim_control_port=sim_control_port).encode())
+    write_atomic(home.path / CONFIG, config(sim_control_port=sim_control_port, database=database).encode())
     command = ["supervisord", "-c", CONFIG]
     if not detach:
         command = ["setpriv", "--pdeathsig", "TERM", "--", *command]
@@ -163,7 +185,7 @@ def start(home: Home, *, sim_control_port: int | None, detach: bool) -> subproce
         return subprocess.Popen(
             command,
             cwd=home.path,
-            env=environment(home.path, os.environ, rehearses=sim_control_port is not None),
+            env=environment(home.path, os.environ, rehearses=sim_control_port is not None, database=database),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -171,7 +193,7 @@ def start(home: Home, *, sim_control_port: int | None, detach: bool) -> subproce
         )
 
 
-def environment(home: Path, outer: Mapping[str, str], *, rehearses: bool) -> dict[str, str]:
+def environment(home: Path, outer: Mapping[str, str], *, rehearses: bool, database: bool) -> dict[str, str]:
     """Return the environment of every program.
 
     Parameters
@@ -182,12 +204,13 @@ def environment(home: Path, outer: Mapping[str, str], *, rehearses: bool) -> dic
         Environment of the caller; its settings hold except those that ``up`` has made itself.
     rehearses
         Whether nodes and FPGA master are simulated.
+    database
+        Whether the stack has a database of its own.
     """
     made = _MADE_HERE | _SIMULATED if rehearses else _MADE_HERE
+    sections = ("CONCHE_BROKER__", INFLUX) if rehearses or database else ("CONCHE_BROKER__",)
     inner = {
-        name: value
-        for name, value in outer.items()
-        if name not in made and not name.startswith("CONCHE_BROKER__")
+        name: value for name, value in outer.items() if name not in made and not name.startswith(sections)
     }
     return {**inner, MARK: str(home), HOME_VARIABLE: str(home), "PATH": PATH, "PYTHONUNBUFFERED": "1"}
 
@@ -200,7 +223,15 @@ _MADE_HERE: Final = frozenset(
         "CONCHE_RENDERER__RUN_DIR",
         "CONCHE_SYNC__RUN_DIR",
         "CONCHE_JOURNAL__DATABASE",
+        "CONCHE_EOP__STATE_FILE",
+        "CONCHE_METRICS__LISTEN_HOST",
+        "CONCHE_METRICS__LISTEN_PORT",
+        "CONCHE_NOTIFIER__STATE_FILE",
+        "CONCHE_GATEWAY__PORT",
+        "CONCHE_GATEWAY__STATE_DIR",
     }
 )
 _SIMULATED: Final = frozenset({"CONCHE_FPGA__URL", "CONCHE_FPGA__CA_FILE"})
 """A rehearsal asks no real FPGA master."""
+INFLUX: Final = "CONCHE_INFLUX__"
+"""Nor does it fill a real database."""

@@ -6,11 +6,13 @@ import pytest
 
 from conche.cli.directory import differing, read_directory
 from conche.cli.output import Trouble
+from conche.contract import text_digest
 
 
 def test_what_differs_is_written_and_what_is_lacking_is_removed():
     mine = {"a.yaml": "1", "b.yaml": "2", "c.yaml": "3"}
-    there = {"a.yaml": "1", "b.yaml": "x", "d.yaml": "4"}
+    there = {name: text_digest(text) for name, text in {"a.yaml": "1", "b.yaml": "x", "d.yaml": "4"}.items()}
+    there |= {"e.yaml": None}
     assert differing(mine, there) == {"b.yaml": "2", "c.yaml": "3", "d.yaml": None}
 
 

@@ -145,13 +145,13 @@ def test_a_name_that_was_written_in_by_hand_and_can_not_be_one_is_named(accounts
     [
         ("sync", "that of a service"),
         ("Renderer", "that of a service"),
-        ("gateway", "that of a service that acts for people"),
+        ("gateway", "that of a service"),
         ("Panel", "that of a service that acts for people"),
         ("EOP", "that of a service"),
         ("fpga", "that of a service"),
-        ("metrics", "that of a service that is to come"),
+        ("metrics", "that of a service"),
         ("Scheduler", "that of a service that is to come"),
-        ("notifier", "that of a service that is to come"),
+        ("notifier", "that of a service"),
         ("COORDINATOR", "that of a service that is to come"),
         ("devices", "that of a service that is to come"),
         ("a" * 65, "has 65 characters: 64 are the most"),
@@ -275,6 +275,6 @@ def test_an_account_that_was_made_by_hand_can_be_given_a_role_or_removed(volume)
 
 def test_a_service_to_come_has_no_role_by_hand(volume):
     path = volume.folder / "passwords"
-    path.write_text(path.read_text().replace("grafana", "gateway"))
+    path.write_text(path.read_text().replace("grafana", "panel"))
     with pytest.raises(AccountRefused, match="acts for people"):
-        volume.set_role("gateway", Role.ADMIN)
+        volume.set_role("panel", Role.ADMIN)

@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def order(source: Path = PROJECT / "examples/configs", **changes) -> Order:
-    port = next(p for p in iter(free_port, None) if all(map(is_free, range(p + 99, p + 113))))
+    port = next(p for p in iter(free_port, None) if all(map(is_free, range(p + 95, p + 113))))
     given = {
         "project": PROJECT,
         "source": source,
@@ -29,6 +29,9 @@ def order(source: Path = PROJECT / "examples/configs", **changes) -> Order:
         "port": port,
         "sim_port": port + 100,
         "sim_control_port": port + 99,
+        "influx_port": port + 97,
+        "metrics_port": port + 96,
+        "https_port": port + 95,
         "settings_file": None,
     }
     return Order(**{**given, **changes})
@@ -45,9 +48,30 @@ def test_a_rehearsal_renders_the_copy_and_uses_the_map(home):
     assert settings.kotekan.addresses == home.sim / "addresses.json"
 
 
+@pytest.mark.parametrize(
+    ("mine", "rehearse", "theirs"),
+    [
+        ("eop: {state_file: kept/eop.json}", False, True),
+        ("eop: {state_file: kept/eop.json}", True, False),
+        ("eop: {warn_days: 3}", False, False),
+        ("eop:", False, False),
+        ("", False, False),
+    ],
+)
+def test_the_table_that_real_nodes_were_given_is_where_the_users_settings_say(
+    home, tmp_path: Path, mine: str, rehearse: bool, theirs: bool
+):
+    file = tmp_path / "mine.yaml"
+    file.write_text(mine)
+    asked = order(rehearse=rehearse, settings_file=file)
+    settings = settings_for(load(file, environment={}), asked, home, fpga_port=1, has_database=False)
+    own = home.eop(rehearsal=rehearse)
+    assert settings.eop.state_file == (tmp_path / "kept/eop.json" if theirs else own)
+
+
 def test_without_a_rehearsal_the_directory_itself_is_used(home):
     asked = order(rehearse=False)
-    settings = settings_for(Settings(), asked, home, fpga_port=1)
+    settings = settings_for(Settings(), asked, home, fpga_port=1, has_database=False)
     assert settings.renderer.configs == asked.source
     assert settings.kotekan.addresses is None
 
@@ -58,7 +82,7 @@ def test_the_users_settings_hold_except_broker_and_folders(home):
         kotekan=Kotekan(answer_timeout_s=7.0),
         renderer=Renderer(configs=Path("/theirs"), on_registry_change="changed"),
     )
-    settings = settings_for(theirs, order(), home, fpga_port=1)
+    settings = settings_for(theirs, order(), home, fpga_port=1, has_database=False)
     assert settings.broker == Broker(
         host="127.0.0.1", port=settings.broker.port, secrets=home.secrets, root="chord", keepalive_s=9
     )
@@ -188,5 +212,88 @@ def test_a_taken_port_of_the_fpga_master_is_named(home):
     with (
         socket.create_server(("127.0.0.1", port)),
         pytest.raises(click.ClickException, match=rf"port {port} is taken.*--sim-port N"),
+    ):
+        prepare(asked, home)
+
+
+def test_the_stack_has_a_database_of_its_own_where_there_is_one_to_be_had(home, monkeypatch):
+    monkeypatch.setattr(preparation.database, "is_there", lambda: True)
+    asked = order()
+    prepared = prepare(asked, home)
+    assert prepared.influx_port == asked.influx_port
+    assert prepared.settings.influx.url == f"http://127.0.0.1:{asked.influx_port}"
+    config = (home.influx / "influxd.conf").read_text()
+    assert f'bind-address = "127.0.0.1:{asked.influx_port}"' in config
+    assert 'dir = "rehearsal/data"' in config
+
+
+def test_without_influxd_there_is_no_database(home, monkeypatch):
+    monkeypatch.setattr(preparation.database, "is_there", lambda: False)
+    prepared = prepare(order(), home)
+    assert prepared.influx_port is None
+    assert prepared.settings.influx.url is None
+
+
+def test_a_database_of_the_users_is_used(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation.database, "is_there", lambda: True)
+    file = tmp_path / "mine.yaml"
+    file.write_text("influx: {url: 'http://influx.example:8086', database: telescope}\n")
+    prepared = prepare(order(settings_file=file, rehearse=False), home)
+    assert prepared.influx_port is None
+    assert prepared.settings.influx.url == "http://influx.example:8086"
+    assert prepared.settings.influx.database == "telescope"
+
+
+SITE = """
+influx: {url: 'https://influx.site:8086', org: site, bucket: telescope, token_file: token}
+notifier:
+  channels: {pager: {webhook: {url: 'https://pager.site/conche'}}}
+  rules: [{channels: [pager]}]
+"""
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_rehearsal_fills_no_database_of_the_site_and_wakes_nobody(home, tmp_path, monkeypatch, installed):
+    monkeypatch.setattr(preparation.database, "is_there", lambda: installed)
+    monkeypatch.setenv("CONCHE_INFLUX__URL", "https://influx.site:8086")
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE)
+    asked = order(settings_file=file)
+    settings = prepare(asked, home).settings
+    assert settings.influx.url == (f"http://127.0.0.1:{asked.influx_port}" if installed else None)
+    assert settings.influx.bucket is None
+    assert (settings.notifier.channels, settings.notifier.rules) == ({}, [])
+
+
+def test_without_a_rehearsal_the_site_is_told(home, tmp_path):
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE)
+    settings = prepare(order(settings_file=file, rehearse=False), home).settings
+    assert settings.influx.bucket == "telescope"
+    assert list(settings.notifier.channels) == ["pager"]
+
+
+@pytest.mark.parametrize(
+    ("says", "is_it"),
+    [("InfluxDB v1.6.7~rc0 (git: unknown)", True), ("InfluxDB v2.7.6 (git: 407fa622e9)", False), ("", False)],
+)
+def test_an_influxd_of_the_second_generation_is_none_of_ours(tmp_path, monkeypatch, says, is_it):
+    program = tmp_path / "influxd"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(preparation.database, "PATH", str(tmp_path))
+    assert preparation.database.is_there() is is_it
+
+
+@pytest.mark.parametrize(
+    ("taken", "option"),
+    [("influx_port", "--influx-port"), ("metrics_port", "--metrics-port"), ("https_port", "--https-port")],
+)
+def test_a_taken_port_of_database_or_figures_is_named(home, monkeypatch, taken, option):
+    monkeypatch.setattr(preparation.database, "is_there", lambda: True)
+    asked = order()
+    with (
+        socket.create_server(("127.0.0.1", getattr(asked, taken))),
+        pytest.raises(click.ClickException, match=f"taken.*{option}"),
     ):
         prepare(asked, home)

@@ -3,7 +3,18 @@ import pytest
 from conche.local.ready import missing_births
 from conche.local.supervisor import PROGRAMS
 
-ALL = {"renderer", "poller/main", "sync/cx", "sync/recv", "journal", "fpga", "eop"}
+ALL = {
+    "renderer",
+    "poller/main",
+    "sync/cx",
+    "sync/recv",
+    "journal",
+    "fpga",
+    "eop",
+    "metrics",
+    "notifier",
+    "gateway",
+}
 
 
 def words(online: set[str], groups: list[str] | None, poller: str = "main") -> list[str]:
@@ -24,7 +35,7 @@ def test_without_a_registry_nobody_knows_the_groups():
 
 
 def test_a_registry_without_groups_needs_no_worker():
-    assert words({"renderer", "poller/main", "journal", "fpga", "eop"}, []) == []
+    assert words(ALL - {"sync/cx", "sync/recv"}, []) == []
 
 
 def test_the_poller_has_the_name_that_the_settings_give_it():

@@ -74,3 +74,12 @@ def test_it_tells_where_the_fpga_master_is_and_whether_it_is_real(text):
     assert "http://127.0.0.1:21012, simulated" in text(fpga_url="http://127.0.0.1:21012")
     assert "https://fpga:54321, real" in text(fpga_url="https://fpga:54321", sim_control_port=None)
     assert "  fpga " not in text()
+
+
+def test_it_tells_where_the_database_is_and_that_there_is_none(text):
+    assert "influxdb  http://127.0.0.1:20980" in text(influx_url="http://127.0.0.1:20980")
+    assert "influxdb  none here" in text()
+
+
+def test_it_tells_where_prometheus_may_ask(text):
+    assert "http://127.0.0.1:20990/metrics" in text(metrics_port=20990)

@@ -13,7 +13,7 @@ from conche.local.processes import MARK
 @pytest.fixture(params=[None, 20999], ids=["real nodes", "rehearsal"])
 def parsed(request: pytest.FixtureRequest) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(supervisor.config(sim_control_port=request.param))
+    parser.read_string(supervisor.config(sim_control_port=request.param, database=True))
     return parser
 
 
@@ -30,8 +30,13 @@ def test_every_service_says_on_the_broker_when_it_is_online():
 
 
 def test_the_simulator_is_started_in_a_rehearsal_only():
-    assert "[program:sim]" not in supervisor.config(sim_control_port=None)
-    assert "--control-port 20999" in supervisor.config(sim_control_port=20999)
+    assert "[program:sim]" not in supervisor.config(sim_control_port=None, database=True)
+    assert "--control-port 20999" in supervisor.config(sim_control_port=20999, database=True)
+
+
+def test_a_database_is_started_where_there_is_one():
+    assert "[program:influxd]" in supervisor.config(sim_control_port=None, database=True)
+    assert "[program:influxd]" not in supervisor.config(sim_control_port=None, database=False)
 
 
 def test_no_program_is_ever_given_up(parsed):
@@ -67,7 +72,7 @@ def test_settings_in_the_environment_hold_except_those_that_up_makes():
         "CONCHE_FPGA__URL": "http://fpga:54321",
         "HOME": "/home/me",
     }
-    inner = supervisor.environment(Path("/there"), outer, rehearses=False)
+    inner = supervisor.environment(Path("/there"), outer, rehearses=False, database=False)
     assert inner.pop("PATH").startswith(sysconfig.get_path("scripts"))
     assert inner == {
         "CONCHE_POLLER__PERIOD_S": "5",
@@ -85,5 +90,15 @@ def test_a_rehearsal_asks_no_real_fpga_master():
         "CONCHE_FPGA__CA_FILE": "ca",
         "CONCHE_FPGA__PERIOD_S": "5",
     }
-    inner = supervisor.environment(Path("/there"), outer, rehearses=True)
+    inner = supervisor.environment(Path("/there"), outer, rehearses=True, database=False)
     assert {name for name in inner if name.startswith("CONCHE_FPGA")} == {"CONCHE_FPGA__PERIOD_S"}
+
+
+@pytest.mark.parametrize(
+    ("rehearses", "database", "holds"), [(True, False, False), (False, True, False), (False, False, True)]
+)
+def test_a_database_in_the_environment_holds_where_real_nodes_have_no_other(rehearses, database, holds):
+    outer = {"CONCHE_INFLUX__URL": "https://influx.site:8086", "CONCHE_INFLUX__TOKEN": "x"}
+    inner = supervisor.environment(Path("/there"), outer, rehearses=rehearses, database=database)
+    assert ("CONCHE_INFLUX__URL" in inner) is holds
+    assert ("CONCHE_INFLUX__TOKEN" in inner) is holds
