@@ -71,6 +71,9 @@ class Script:
         finally:
             self._client.disconnect()
             await asyncio.to_thread(self._client.loop_stop)
+            # Without a cycle it is freed at once, and closes its sockets before anybody finds them left open.
+            for name in ("on_message", "on_publish", "on_disconnect", "on_connect_fail", "on_subscribe"):
+                setattr(self._client, name, None)
 
     async def says(self, topic: str) -> str:
         """Publish, and return what the broker answers."""
