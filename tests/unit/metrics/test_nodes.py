@@ -48,7 +48,6 @@ def test_a_node_is_told_by_its_worker_and_the_poller():
         "started": True,
         "maintenance": True,
         "differing": True,
-        "unhealed": False,
         "drift_base": True,
         "drift_endpoints": 2,
         "unhealed": False,  # not while it is in maintenance
