@@ -246,5 +246,7 @@ def _holds(test: str, figures: Mapping[str, float]) -> bool:
 
 def _compares(part: str, figures: Mapping[str, float]) -> bool:
     compare = {"==": eq, "!=": ne, ">=": ge, ">": gt, "<": lt, "<=": le}
-    letter, sign, limit = re.fullmatch(r"\$\{last_(\w)\} (\S+) (\S+)", part).groups()  # type: ignore[union-attr]
+    found = re.fullmatch(r"\$\{last_(\w)\} (\S+) (\S+)", part)
+    assert found is not None, part
+    letter, sign, limit = found.groups()
     return compare[sign](figures[letter], float(limit))

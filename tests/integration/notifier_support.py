@@ -89,8 +89,7 @@ async def hook(*answers: web.Response, port: int = 0) -> AsyncIterator[Hook]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
-    assert site._server is not None
-    one.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/hook"  # type: ignore[attr-defined]
+    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
     try:
         yield one
     finally:

@@ -192,7 +192,7 @@ async def test_a_broker_that_dies_while_a_table_is_pushed_is_waited_for(stack: E
     await stack.broker.start()
     await stack.begin("renderer")
     async with asyncio.timeout(2 * PATIENCE_S):
-        while (status := await stack.eop()) is None or status.last_success_at == before.last_success_at:  # type: ignore[union-attr]  # it was waited for above
+        while (status := await stack.eop()) is None or status.last_success_at == before.last_success_at:
             await asyncio.sleep(0.1)
     assert status.state is EopState.FRESH
 

@@ -227,7 +227,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off_and_disturbs_nobody(
                     for _ in range(50):
                         tell(bus, f"event {number} " + "x" * 900)
                         number += 1
-                    await until(lambda: len(good.told) >= number, 20)  # noqa: B023
+                    await until(lambda told=number: len(good.told) >= told, 20)
         assert not good.ended
 
 

@@ -4,14 +4,10 @@ They are dashboards in the format that every Grafana reads from a file. The SDK 
 successor, and says so whenever its modules are first imported.
 """
 
+import importlib
 import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
-    from grafana_foundation_sdk.builders import (  # noqa: F401
-        dashboard,
-        stat,
-        statetimeline,
-        table,
-        timeseries,
-    )
+    for _name in ("dashboard", "stat", "statetimeline", "table", "timeseries"):
+        importlib.import_module(f"grafana_foundation_sdk.builders.{_name}")

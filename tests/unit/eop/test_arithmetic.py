@@ -225,7 +225,8 @@ def columns_of_finals(day: str) -> tuple[float, float, float]:
     line = next(line for line in lines if line[:6] == day)
     rapid = (line[58:68], line[18:27], line[37:46])
     final = (line[154:165], line[134:144], line[144:154])
-    return tuple(float(one) for one in (final if all(one.strip() for one in final) else rapid))  # type: ignore[return-value]
+    ut1, x, y = map(float, final if all(one.strip() for one in final) else rapid)
+    return ut1, x, y
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Messages as somebody reads them at three in the morning."""
 
 from datetime import timedelta
+from typing import Any
 
 from conche.contract.alerts import AlertKind
 from conche.notifier.conditions import BROKER, Standing
@@ -11,12 +12,12 @@ from conche.notifier.wording import MAX_LISTED, MAX_TEXT, MAX_TITLE, message_of
 from .samples import AT, down
 
 
-def line(alert: Standing, lasted_s: float = 60.0, **fields: object) -> Line:
-    return Line(alert, AT - timedelta(seconds=lasted_s), lasted_s, **fields)  # type: ignore[arg-type]
+def line(alert: Standing, lasted_s: float = 60.0, **fields: Any) -> Line:
+    return Line(alert, AT - timedelta(seconds=lasted_s), lasted_s, **fields)
 
 
-def worded(link: str | None = None, **parts: object) -> Message:
-    return message_of(Notice("ops", AT, **parts), link=link)  # type: ignore[arg-type]
+def worded(link: str | None = None, **parts: Any) -> Message:
+    return message_of(Notice("ops", AT, **parts), link=link)
 
 
 def storm(count: int, group: str = "cx", words: str = "refused") -> tuple[Line, ...]:

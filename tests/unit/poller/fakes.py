@@ -94,7 +94,7 @@ class FakeBus:
 
 
 def answer(answers: Callable[[str], tuple[float, Snapshot]]) -> None:
-    FakeNode.answers = staticmethod(answers)  # type: ignore[method-assign]
+    FakeNode.answers = staticmethod(answers)
 
 
 def registry(*names: str, error: str | None = None, host: str = "h") -> Registry:

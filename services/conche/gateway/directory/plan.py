@@ -156,7 +156,7 @@ def _login(text: str) -> str:
 
 def _filter(text: str) -> str:
     try:
-        parse_filter(text, None, False, True, None, False)  # type: ignore[no-untyped-call]
+        parse_filter(text, None, False, True, None, False)  # type: ignore[no-untyped-call]  # of ldap3
     except LDAPException as error:
         raise DirectoryMisconfigured(
             f"ldap.user_object_filter: {text!r}: {error}; it is such as (objectclass=posixaccount)"
