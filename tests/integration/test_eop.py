@@ -221,6 +221,14 @@ async def lines_of_status(stack: EopStack) -> dict[str, str]:
 
 async def test_every_state_of_both_services_is_shown_as_it_is(stack: EopStack):
     await stack.end("fpga")
+    await never_and_unconfigured(stack)
+    await good_and_fresh(stack)
+    await degraded_and_failed(stack)
+    await down(stack)
+    await stale(stack)
+
+
+async def never_and_unconfigured(stack: EopStack) -> None:
     settings = stack.settings
     stack.settings = replace(settings, fpga=Fpga())
     await stack.begin("eop")  # it waits for the fpga service, for a while
@@ -231,9 +239,11 @@ async def test_every_state_of_both_services_is_shown_as_it_is(stack: EopStack):
     assert (await refreshed(stack))["state"] == "unconfigured"
     shown = await lines_of_status(stack)
     assert shown["fpga"] == "fpga unconfigured no FPGA master: the setting fpga.url names it"
-
     await stack.end("fpga")
     stack.settings = settings
+
+
+async def good_and_fresh(stack: EopStack) -> None:
     await stack.begin("fpga")
     assert (await refreshed(stack))["state"] == "good"
     await stack.until_eop(state=EopState.FRESH)
@@ -241,6 +251,8 @@ async def test_every_state_of_both_services_is_shown_as_it_is(stack: EopStack):
     assert shown["fpga"].startswith("fpga good frame0 2026-03-06 23:07:19Z")
     assert shown["eop"].startswith("eop fresh built")
 
+
+async def degraded_and_failed(stack: EopStack) -> None:
     stack.fpga.order({"frame0_ns": FRAME0 - 3600 * 10**9})
     assert (await refreshed(stack))["state"] == "degraded"
     await stack.until_eop(state=EopState.FAILED)
@@ -250,16 +262,20 @@ async def test_every_state_of_both_services_is_shown_as_it_is(stack: EopStack):
     assert shown["eop"].startswith("eop failed built")
     assert "reports a frame0 that is not believed" in shown["eop"]
 
+
+async def down(stack: EopStack) -> None:
     stack.fpga.order({"frame0_ns": FRAME0, "fault": "gone"})
     assert (await refreshed(stack))["state"] == "down"
     assert (await lines_of_status(stack))["fpga"].startswith(
         "fpga down GET /status: the connection was closed"
     )
 
+
+async def stale(stack: EopStack) -> None:
     await stack.until_eop(state=EopState.FRESH)
     await stack.end("eop")
     await stack.end("fpga")  # so that eop waits for it
-    file = StateFile(settings.eop.state_file)
+    file = StateFile(stack.settings.eop.state_file)
     record, _ = file.read(datetime.now(UTC))
     assert record is not None
     file.write(replace(record, written_at=record.written_at - timedelta(hours=26)))

@@ -142,6 +142,9 @@ class CommandPlane:
             tell=self.chronicle.changed,
         )
         self._sightings.ask(on_status=self._note_refusals, is_open=self._will_be_put_back)
+        self._listen(bus, workers)
+
+    def _listen(self, bus: Bus, workers: Workers) -> None:
         bus.subscribe(NODE_STATUS, self._sightings.on_status)
         bus.subscribe(SERVICE_INSTANCE, workers.on_birth, service=Service.SYNC)
         bus.subscribe(SERVICE, workers.on_birth)
