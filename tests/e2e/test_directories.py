@@ -57,7 +57,7 @@ def test_a_directory_without_a_rehearsal_is_used_itself(new: Callable[..., Stack
     (configs / "cx" / "cx1.yaml").write_text("{log_level: info, cpu_affinity: [0]}\n")
     stack = new()
     shown = stack.up("--configs", configs)
-    assert "1 nodes in 1 groups" in shown
+    assert "1 node in 1 group:" in shown
     assert "your nodes are real" in shown
     assert stack.process("sim") is None
     assert not stack.home.configs.exists()

@@ -79,12 +79,17 @@ def screen(picture: Picture) -> str:
 
 def _title(picture: Picture) -> str:
     count = len(list(picture.nodes))
-    kind = "nodes" if picture.sim_control_port is None else "simulated nodes"
+    kind = "node" if picture.sim_control_port is None else "simulated node"
     groups = ", ".join(f"{group} ({len(nodes)})" for group, nodes in picture.nodes.groups.items())
     return click.style(
-        f"conche runs, with {count} {kind} in {len(picture.nodes.groups)} groups: {groups or 'none'}",
+        f"conche runs, with {_several(count, kind)} in {_several(len(picture.nodes.groups), 'group')}: "
+        f"{groups or 'none'}",
         bold=True,
     )
+
+
+def _several(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _places(picture: Picture) -> Iterator[tuple[str, str]]:
